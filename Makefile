@@ -1,0 +1,42 @@
+# Two commands for a fresh Debian machine: `make demo` and `make test`.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+VENV := .venv
+PY := $(VENV)/bin/python
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.PHONY: help setup demo test unit lint bench docs build clean
+
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/ready: pyproject.toml tests/prepare
+	tests/prepare $(VENV)
+	touch $@
+
+setup: $(VENV)/ready ## Install what the tests and the demo need (Debian packages as root, Python packages in .venv)
+
+demo: $(VENV)/ready ## A real WordPress under a real flood: probe, harden, verify, roll back and back again (2 minutes once the image is built)
+	$(PY) molecule/demo.py
+
+test: $(VENV)/ready ## Run every test: linters, unit tests on the oldest and newest Python, real hosts, Molecule scenarios
+	$(VENV)/bin/pytest
+
+unit: $(VENV)/ready ## Run the tests that need no host
+	$(VENV)/bin/pytest tests/unit
+
+lint: $(VENV)/ready ## Run the linters and type checks only
+	$(VENV)/bin/pytest tests/lint
+
+bench: $(VENV)/ready ## Measure every figure that the README quotes
+	$(PY) bench/flood.py
+
+docs: $(VENV)/ready ## Generate the reference under docs/ from the modules' and roles' own specifications
+	$(PY) docs/generate.py
+
+build: $(VENV)/ready ## Build the wheel
+	$(PY) -m build --wheel
+
+clean: ## Remove the test hosts and what was built in this checkout (the image cache stays)
+	-$(PY) molecule/testbed/__main__.py down --all
+	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache
