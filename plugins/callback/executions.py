@@ -10,11 +10,12 @@ short_description: Count the modules that ran on each host
 version_added: 0.1.0
 author: The wpward maintainers
 description:
-  - Every module that is started on a server costs it 0.2 to 0.35 CPU seconds before its own code runs
-    (measured with ansible-core 2.19 and Python 3.11), which is what hurts a server that is under attack.
-    This callback prints how many were started on each host in a playbook run.
-  - Tasks that run on the controller only (C(set_fact), C(assert), includes, and whatever is delegated)
-    are not counted. An action plugin that starts several modules for one task is counted once.
+  - Every module that is started on a server costs it 0.2 to 0.35 CPU seconds before its own code
+    runs (measured with ansible-core 2.19 and Python 3.11), which is what hurts a server that is
+    under attack. This callback prints how many were started on each host in a playbook run.
+  - Tasks that run on the controller only (C(set_fact), C(assert), includes, and whatever is
+    delegated) are not counted. An action plugin that starts several modules for one task is
+    counted once.
 options:
   save_to:
     description: File on the controller that receives the counts as JSON, host by host.
