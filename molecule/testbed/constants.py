@@ -1,0 +1,89 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The fixed facts of the test hosts: users, passwords, sites, names.
+
+The image build gets them as JSON and the tests import them, so they are written once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+SUITES = ("bullseye", "bookworm", "trixie")
+WEB_SERVERS = ("nginx",)
+DEFAULT_NETWORK = "wpward-test"
+IMAGE_PREFIX = "localhost/wpward-test"
+CONTAINER_PREFIX = "wpward-"
+LABEL = "wpward.testbed"
+
+ROOT_USER = "root"
+SUDO_USER = "deploy"
+PLAIN_USER = "visitor"
+
+
+@dataclass(frozen=True)
+class User:
+    """A WordPress user of every test site; without `display_name` WordPress shows the login."""
+
+    login: str
+    password: str
+    email: str
+    role: str
+    display_name: str | None = None
+    post: str | None = None
+    comments: bool = False
+    application_password: str | None = None
+
+
+@dataclass(frozen=True)
+class Site:
+    """A WordPress of its own on the test host, whether or not a vhost serves it."""
+
+    docroot: str
+    prefix: str
+    home: str
+
+
+ALICE = User(
+    login="alice",
+    password="alice-correct-horse",
+    email="alice@blog.example",
+    role="administrator",
+    display_name="Zoe Display",
+    post="first",
+    comments=True,
+    application_password="aliceApplicationPass0001",
+)
+BOB = User(
+    login="bob",
+    password="bob-battery-staple",
+    email="bob@blog.example",
+    role="author",
+    post="second",
+)
+CARL = User(login="carl", password="carl-reads-only", email="carl@blog.example", role="subscriber")
+DAVE = User(login="dave", password="dave-edits-others", email="dave@blog.example", role="editor")
+USERS = (ALICE, BOB, CARL, DAVE)
+
+SITE_TITLE = "Test blog"
+SITES = (
+    Site("/var/www/blog", "wp_", "http://blog.example"),
+    Site("/var/www/second", "second_", "http://second.example"),
+    Site("/var/www/sub/blog", "sub_", "http://sub.example/blog"),
+    Site("/var/www/pathinfo", "pathinfo_", "http://pathinfo.example:8081"),
+)
+
+DEFAULT_VHOST = "blog"
+VHOSTS = ("second", "tls", "sub", "pathinfo", "static", "twin")
+
+
+def site_data() -> dict[str, Any]:
+    """What the image build needs of this module, as plain data."""
+    return {
+        "title": SITE_TITLE,
+        "sites": [asdict(site) for site in SITES],
+        "users": [
+            {key: value for key, value in asdict(user).items() if value is not None}
+            for user in USERS
+        ],
+    }
