@@ -1,0 +1,98 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Results of HTTP checks as plain data and as a table for a terminal."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, Sequence
+
+from ansible_collections.wpward.wordpress.plugins.module_utils.http_judge import (
+    FAILED,
+    NOT_REACHED,
+    PASSED,
+    SKIPPED,
+)
+from ansible_collections.wpward.wordpress.plugins.module_utils.http_rounds import Result
+
+MAX_ROWS = 40
+_COLUMNS = (
+    ("what", 14),
+    ("server", 40),
+    ("request", 60),
+    ("from", 22),
+    ("came back", 160),
+)
+
+
+def report(results: Sequence[Result], which: str = "failures") -> dict[str, Any]:
+    """Counts, ``results`` (all of them with ``which`` "all") and ``table``, for JSON."""
+    rows = [_row(result) for result in results]
+    count = {
+        outcome: sum(1 for row in rows if row["outcome"] == outcome)
+        for outcome in (PASSED, FAILED, NOT_REACHED, SKIPPED)
+    }
+    not_passed = [row for row in rows if row["outcome"] != PASSED]
+    return {
+        "counts": count,
+        "proven": count[PASSED] > 0 and not count[FAILED] and not count[NOT_REACHED],
+        "results": rows if which == "all" else not_passed,
+        "table": table(not_passed),
+        "source_addresses": sorted({row["source"] for row in rows if row["source"]}),
+    }
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows of ``results`` as text, what failed first; "" where there is nothing to show.
+
+    Checks that were skipped because they say nothing from their vantage are left out. A row may
+    say in ``vantage`` by which name its origin is known.
+    """
+    shown = [row for row in rows if row["outcome"] in (FAILED, NOT_REACHED)]
+    shown += [row for row in rows if row["outcome"] == SKIPPED and row["kind"] == "work"]
+    if not shown:
+        return ""
+    cells = [[title for title, _width in _COLUMNS]]
+    cells += [_cells(row) for row in shown[:MAX_ROWS]]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(_COLUMNS) - 1)]
+    lines = [
+        "  ".join([cell.ljust(width) for cell, width in zip(line, widths)] + [line[-1]])
+        for line in cells
+    ]
+    if len(shown) > MAX_ROWS:
+        lines.append(f"... and {len(shown) - MAX_ROWS} more")
+    return "\n".join(lines)
+
+
+def _row(result: Result) -> dict[str, Any]:
+    check = result.check
+    outcome = result.verdict.outcome
+    return {
+        "id": check.id,
+        "site": check.site,
+        "endpoint": check.endpoint,
+        "kind": check.kind,
+        "server": check.server,
+        "request": check.shown,
+        "source": result.source,
+        "outcome": outcome,
+        "ok": outcome in (PASSED, SKIPPED),
+        "status": result.status,
+        "reason": result.verdict.reason,
+        "seconds": round(result.seconds, 3),
+    }
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    what = {
+        "refuse": f"open: {row['endpoint']}",
+        "trusted": f"shut: {row['endpoint']}",
+        "work": "work",
+    }[row["kind"]]
+    origin = " ".join(filter(None, [row.get("vantage", ""), row["source"]]))
+    reason = row["reason"]
+    if row["outcome"] == NOT_REACHED:
+        reason = f"not reached: {reason}"
+    cells = [what, row["server"], row["request"], origin or "-", reason]
+    return [
+        cell if len(cell) <= width + 6 else cell[:width] + "..."
+        for cell, (_title, width) in zip(cells, _COLUMNS)
+    ]
