@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import json
 import sys
 from collections.abc import Sequence
 
-from testbed import hosts, images, prerequisites
+from testbed import clients, flood, hosts, images, prerequisites
 from testbed.constants import DEFAULT_NETWORK, SUITES, VHOSTS, WEB_SERVERS
 from testbed.shell import TestbedError
 
@@ -36,7 +37,47 @@ def _parser() -> argparse.ArgumentParser:
     down.add_argument("--all", action="store_true", help="all of this machine, and the networks")
 
     commands.add_parser("status", help="list hosts and clients")
+
+    several = commands.add_parser("clients", help="have clients with several addresses")
+    several.add_argument("name", metavar="NAME")
+    several.add_argument("--addresses", type=int, default=10, metavar="N")
+    several.add_argument("--network", default=DEFAULT_NETWORK)
+
+    traffic = commands.add_parser("flood", help="play an incident's requests against a host")
+    traffic.add_argument(
+        "--pattern",
+        choices=sorted(flood.PATTERNS),
+        default="c",
+        help="a: 3/s from one address that gives up; c: 36/s from ten; d: 1/s, always another",
+    )
+    traffic.add_argument("--rate", type=float, help="per second; 0: full speed")
+    traffic.add_argument("--concurrency", type=int, default=50)
+    traffic.add_argument("--call", choices=sorted(flood.CALLS), default="wp.getUsersBlogs")
+    visitor = commands.add_parser("latency", help="measure GET / as a visitor sees it")
+    visitor.add_argument("--interval", type=float, default=0.2, help="seconds")
+    for command in (traffic, visitor):
+        command.add_argument("destination", metavar="NAME|ADDRESS", help="a host up, or loopback")
+        command.add_argument("--from", dest="clients", metavar="CLIENTS", help="else from here")
+        command.add_argument("--seconds", type=float, default=10, help=f"max {flood.MAX_SECONDS:g}")
+        command.add_argument("--count", type=int, help=f"max {flood.MAX_COUNT}")
+        command.add_argument("--port", type=int, default=80)
+        command.add_argument("--host", default="blog.example", help="Host header")
+        command.add_argument("--target", help="request target instead of the pattern's own")
+        command.add_argument("--network", default=DEFAULT_NETWORK)
     return parser
+
+
+def _traffic(arguments: argparse.Namespace) -> str:
+    options = dict(vars(arguments))
+    destination = options.pop("destination")
+    pattern = options.pop("pattern", options.pop("command"))
+    sender = options.pop("clients")
+    try:
+        address = str(ipaddress.ip_address(destination))
+    except ValueError:
+        address = hosts.named(destination).address
+    options["clients"] = clients.named(sender) if sender else None
+    return json.dumps(clients.traffic(pattern, address, **options), indent=2)
 
 
 def _dispatch(arguments: argparse.Namespace) -> str:
@@ -59,6 +100,11 @@ def _dispatch(arguments: argparse.Namespace) -> str:
             raise TestbedError("name the hosts to remove, or say --all")
         removed = hosts.down_all() if arguments.all else hosts.down(arguments.names)
         return json.dumps({"removed": removed})
+    if arguments.command == "clients":
+        found = clients.up(arguments.name, count=arguments.addresses, network=arguments.network)
+        return found.as_json()
+    if arguments.command in ("flood", "latency"):
+        return _traffic(arguments)
     return json.dumps(hosts.status(), indent=2)
 
 
