@@ -1,0 +1,119 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Real hosts and real playbook runs for the integration tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from testbed import hosts, podman
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+
+MakeHost = Callable[..., hosts.Host]
+Playbook = Callable[..., "PlaybookRun"]
+
+
+@dataclass(frozen=True)
+class PlaybookRun:
+    """What ansible-playbook did: exit code, what it printed, modules started per host."""
+
+    code: int
+    output: str
+    executions: dict[str, int]
+    reports: dict[str, Any] = field(default_factory=dict)
+
+    def changed(self, host: str) -> int:
+        found = re.search(rf"^{re.escape(host)}\s*:.*\bchanged=(\d+)", self.output, re.MULTILINE)
+        assert found, self.output
+        return int(found.group(1))
+
+    def proven(self) -> PlaybookRun:
+        """This run; an AssertionError with the whole output where it did not succeed."""
+        assert self.code == 0, self.output
+        return self
+
+
+@pytest.fixture(scope="session")
+def make_host() -> Iterator[MakeHost]:
+    """Start WordPress hosts: make_host(name, vhosts=[...]); they are removed after the suite."""
+    names: set[str] = set()
+
+    def make(name: str, **options: Any) -> hosts.Host:
+        options.setdefault("reset", True)
+        names.add(name)
+        return hosts.up(name, **options)
+
+    yield make
+    hosts.down(sorted(names))
+
+
+@pytest.fixture
+def playbook(tmp_path: Path) -> Playbook:
+    """Run a playbook of the collection: playbook(host, "harden", "--check", wpward_policy={...})."""
+
+    def run(host: hosts.Host, name: str, *arguments: str, **variables: Any) -> PlaybookRun:
+        counts = tmp_path / "executions.json"
+        counts.unlink(missing_ok=True)
+        reports = tmp_path / "reports"
+        variables.setdefault("wpward_report_directory", str(reports))
+        done = subprocess.run(
+            [
+                str(BIN / "ansible-playbook"),
+                *("--inventory", host.inventory),
+                *("--extra-vars", json.dumps(variables)),
+                *arguments,
+                str(ROOT / "playbooks" / f"{name}.yml"),
+            ],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "PATH": f"{BIN}:{os.environ['PATH']}",
+                "ANSIBLE_CALLBACKS_ENABLED": "wpward.wordpress.executions",
+                "ANSIBLE_NOCOLOR": "1",
+                "WPWARD_EXECUTIONS_SAVE_TO": str(counts),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+        return PlaybookRun(
+            done.returncode,
+            done.stdout + done.stderr,
+            json.loads(counts.read_text()) if counts.exists() else {},
+            {path.name: json.loads(path.read_text()) for path in sorted(reports.glob("*.json"))},
+        )
+
+    return run
+
+
+# What a rollback must bring back: bytes, type, mode, owner, time of change and extended attributes.
+# The journal itself, logs and what daemons write while they run are no configuration.
+_TREE = r"""
+set -eu
+cd /
+find etc var/www usr/local var/spool/cron \
+    \( -type f -printf '%p|%y|%m|%U|%G|%T@\n' -o -printf '%p|%y|%m|%U|%G|%l\n' \) | sort
+find etc var/www usr/local -type f -print0 | sort -z | xargs -0 sha256sum
+getfacl -R -n -p /etc/nginx /var/www 2>/dev/null
+"""
+
+
+@pytest.fixture(scope="session")
+def tree() -> Callable[[hosts.Host], str]:
+    """Everything a rollback has to restore on a host, as text that two moments can be compared by."""
+
+    def read(host: hosts.Host) -> str:
+        return podman.execute(host.container, ["bash", "-c", _TREE])
+
+    return read
