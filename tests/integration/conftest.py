@@ -59,7 +59,7 @@ def make_host() -> Iterator[MakeHost]:
 
 @pytest.fixture
 def playbook(tmp_path: Path) -> Playbook:
-    """Run a playbook of the collection: playbook(host, "harden", "--check", wpward_policy={...})."""
+    """Run a playbook: playbook(host, "harden", "--check", wpward_policy={...})."""
 
     def run(host: hosts.Host, name: str, *arguments: str, **variables: Any) -> PlaybookRun:
         counts = tmp_path / "executions.json"
@@ -111,7 +111,7 @@ getfacl -R -n -p /etc/nginx /var/www 2>/dev/null
 
 @pytest.fixture(scope="session")
 def tree() -> Callable[[hosts.Host], str]:
-    """Everything a rollback has to restore on a host, as text that two moments can be compared by."""
+    """Everything a rollback has to restore on a host, as text to compare."""
 
     def read(host: hosts.Host) -> str:
         return podman.execute(host.container, ["bash", "-c", _TREE])
