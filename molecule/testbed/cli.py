@@ -36,6 +36,10 @@ def _parser() -> argparse.ArgumentParser:
     down.add_argument("names", nargs="*", metavar="NAME")
     down.add_argument("--all", action="store_true", help="all of this machine, and the networks")
 
+    reboot = commands.add_parser("reboot", help="restart a host and wait until it answers")
+    reboot.add_argument("name", metavar="NAME")
+    reboot.add_argument("--crash", action="store_true", help="as after a power cut")
+
     commands.add_parser("status", help="list hosts and clients")
 
     several = commands.add_parser("clients", help="have clients with several addresses")
@@ -100,6 +104,8 @@ def _dispatch(arguments: argparse.Namespace) -> str:
             raise TestbedError("name the hosts to remove, or say --all")
         removed = hosts.down_all() if arguments.all else hosts.down(arguments.names)
         return json.dumps({"removed": removed})
+    if arguments.command == "reboot":
+        return hosts.reboot(arguments.name, crash=arguments.crash).as_json()
     if arguments.command == "clients":
         found = clients.up(arguments.name, count=arguments.addresses, network=arguments.network)
         return found.as_json()

@@ -84,7 +84,7 @@ def up(name: str, *, count: int = 10, network: str = DEFAULT_NETWORK) -> Clients
             podman.podman("rm", "--force", "--time", "0", container)
         with locked("addresses"):
             used = hosts.numbers_in_use(podman.ours(), network)
-            first = hosts.free_number(CLIENT_NUMBERS, used, count)
+            first = hosts.next_number(CLIENT_NUMBERS, used, count)
             podman.podman(
                 "create", "--name", container, "--hostname", name,
                 *hosts.address_arguments(net, first), *podman.limit_arguments(),

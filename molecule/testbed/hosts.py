@@ -32,9 +32,6 @@ from testbed.shell import TestbedError, cache_dir, locked, run, say
 
 HOST_NUMBERS = range(10, 100)
 BOOT_SECONDS = 90
-# Ansible keeps SSH connections open; a reset host must not be asked over its predecessor's. The
-# path is short because a socket's name may have only 107 bytes.
-CONTROL_DIR = Path("/run/wpward-testbed")
 
 
 @dataclass(frozen=True)
@@ -75,15 +72,32 @@ def parse_vhosts(text: str) -> list[str]:
     return [name for name in VHOSTS if name in wanted]
 
 
-def free_number(numbers: Iterable[int], taken: Iterable[int], count: int = 1) -> int:
-    """The first of `count` consecutive numbers that nobody has; TestbedError if there are none."""
-    free = sorted(set(numbers) - set(taken))
-    for start in free:
+def free_number(numbers: range, taken: Iterable[int], count: int = 1, after: int = 0) -> int:
+    """The first of `count` consecutive numbers that nobody has, searched from `after` on, round.
+
+    Raises TestbedError if there are none.
+    """
+    free = set(numbers) - set(taken)
+    starts = sorted(free, key=lambda number: (number <= after, number))
+    for start in starts:
         if all(start + step in free for step in range(count)):
             return start
     raise TestbedError(
         f"no {count} free address(es) left in the test network; `testbed down --all` frees them"
     )
+
+
+def next_number(numbers: range, taken: Iterable[int], count: int = 1) -> int:
+    """free_number() after the one given out last.
+
+    SSH connections that Ansible keeps open for a minute must not meet another host at the address
+    of one that is gone.
+    """
+    memory = cache_dir() / f"last-number-{numbers.start}"
+    last = int(memory.read_text()) if memory.exists() else 0
+    number = free_number(numbers, taken, count, after=last)
+    memory.write_text(str(number + count - 1))
+    return number
 
 
 def numbers_in_use(containers: Iterable[dict[str, Any]], network: str) -> set[int]:
@@ -121,7 +135,7 @@ def private_key() -> Path:
 def _create(name: str, image: str, labels: dict[str, str], network: podman.Network) -> None:
     container = container_name(name)
     with locked("addresses"):
-        number = free_number(HOST_NUMBERS, numbers_in_use(podman.ours(), network.name))
+        number = next_number(HOST_NUMBERS, numbers_in_use(podman.ours(), network.name))
         labels = {
             **labels,
             LABEL: "host",
@@ -215,11 +229,10 @@ def _enable_vhosts(container: str, vhosts: Sequence[str]) -> None:
     podman.execute(container, ["systemctl", "reload", "nginx"])
 
 
-def inventory(name: str, address: str, folder: Path, key: Path, control: Path) -> dict[str, Any]:
+def inventory(name: str, address: str, folder: Path, key: Path) -> dict[str, Any]:
     """An Ansible inventory of one host, in group `wordpress`, reached by real SSH."""
     options = {
         "UserKnownHostsFile": folder / "known_hosts",
-        "ControlPath": control,
         "ServerAliveInterval": 5,
         # Half of a new connection's time goes into the default post-quantum key exchange.
         "KexAlgorithms": "curve25519-sha256",
@@ -264,16 +277,14 @@ def _describe(name: str) -> Host:
     )
 
 
-def _write_access_files(host: Host, container_id: str) -> None:
+def _write_access_files(host: Host) -> None:
     """What SSH and Ansible need to reach the host; written anew for every container."""
     folder = Path(host.inventory).parent
     folder.mkdir(parents=True, exist_ok=True)
-    CONTROL_DIR.mkdir(mode=0o700, exist_ok=True)
-    control = CONTROL_DIR / container_id[:12]
     host_key = podman.execute(host.container, ["cat", "/etc/ssh/ssh_host_ed25519_key.pub"])
     (folder / "known_hosts").write_text(f"{host.address} {host_key}")
     key = Path(host.private_key)
-    data = inventory(host.name, host.address, folder, key, control)
+    data = inventory(host.name, host.address, folder, key)
     (folder / "inventory.yml").write_text(yaml.safe_dump(data, explicit_start=True))
     (folder / "ssh_config").write_text(
         f"Host {host.name} {host.address}\n"
@@ -340,12 +351,25 @@ def up(
         _authorize(container, private_key())
         _enable_vhosts(container, vhosts)
         host = _describe(name)
-        new = podman.inspect(container)
-        assert new is not None
-        _write_access_files(host, new["Id"])
+        _write_access_files(host)
         _wait_answering(name, host.address)
         say(f"{name} is up at {host.address} after {time.monotonic() - started:.1f} s")
         return host
+
+
+def reboot(name: str, *, crash: bool = False) -> Host:
+    """Restart the host and wait until it answers again: orderly, or as after a power cut."""
+    host = _describe(name)
+    with locked(f"host-{name}"):
+        if crash:
+            podman.podman("kill", host.container)
+            podman.podman("wait", host.container)
+        else:
+            podman.podman("stop", "--time", "60", host.container)
+        podman.podman("start", host.container)
+        _wait_booted(host.container)
+        _wait_answering(name, host.address)
+    return _describe(name)
 
 
 def down(names: Sequence[str]) -> list[str]:
