@@ -202,10 +202,11 @@ AUTHOR_BY_ID = Endpoint(
     id="author_by_id",
     title="Author archives by user id or name (?author=1)",
     legitimate_use=(
-        "Old links and a few themes; the archive's own address /author/NAME/ does not need it. "
+        "Readers who follow an author's name to their posts, by the archive's own address "
+        "/author/NAME/ which the guard plugin closes as well; old links; a few themes. "
         "wp-admin uses the same parameter for its lists and is left alone."
     ),
-    policies=(CLOSED, OPEN),
+    policies=(CLOSED, TRUSTED, OPEN),
     default=CLOSED,
     layer=PREFILTER,
     parameters=(
@@ -270,6 +271,9 @@ AUTHOR_BY_ID = Endpoint(
         ),
         Request("{base}wp-admin/../?author=1", headers=(("Cookie", "wordpress_logged_in_x=1"),)),
         Request("{base}?author=1&rest_route="),
+        Request("{base}author/{login}/"),
+        Request("{base}index.php/author/{login}/"),
+        Request("{base}author/{login}/feed/"),
         Request("{base}feed/"),
         Request("{base}comments/feed/"),
         Request("{base}?feed=atom"),
@@ -296,7 +300,7 @@ REST_USERS = Endpoint(
         "The block editor and external clients, always logged in. Nobody needs it anonymously "
         "but headless front ends that show authors."
     ),
-    policies=(CLOSED, OPEN),
+    policies=(CLOSED, TRUSTED, OPEN),
     default=CLOSED,
     layer=PREFILTER,
     paths=(r"/wp/v2/users(?:/|$)",),
@@ -411,7 +415,7 @@ USERS_SITEMAP = Endpoint(
     id="users_sitemap",
     title="Users in the sitemap (wp-sitemap-users-1.xml)",
     legitimate_use="Search engines that index author archives.",
-    policies=(CLOSED, OPEN),
+    policies=(CLOSED, TRUSTED, OPEN),
     default=CLOSED,
     layer=PREFILTER,
     paths=(r"/wp-sitemap-users(?:-[^/]*)?\.xml(?:/|$)",),

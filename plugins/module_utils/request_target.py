@@ -1,8 +1,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Reads a raw request target as the web server and PHP do, and names the endpoints it reaches.
 
-Where supported versions of nginx differ (1.18 to 1.26), the lenient one is followed: a target that
-one of them refuses with 400 may still name an endpoint here.
+Slashes are merged, as nginx does unless told otherwise. Where supported versions of nginx differ
+(1.18 to 1.26), the lenient one is followed: a target that one of them refuses with 400 may still
+name an endpoint here.
 """
 
 from __future__ import annotations
@@ -70,14 +71,14 @@ def decode_log_escapes(text: str) -> str:
     return _LOG_ESCAPE.sub(character, text)
 
 
-def _normalise(path: str) -> str | None:
+def _normalise(path: str) -> str:
     segments: list[str] = []
     parts = path.split("/")
     for part in parts:
         if part == "..":
-            if not segments:
-                return None
-            segments.pop()
+            # Above the root nginx answers 400, but not to `//..` with merge_slashes off.
+            if segments:
+                segments.pop()
         elif part not in ("", "."):
             segments.append(part)
     normalised = "/" + "/".join(segments)
@@ -92,13 +93,13 @@ def parse(target: str | bytes, log_escaped: bool = False) -> RequestTarget | Non
     target: as in the request line or in `$request`; any bytes.
     log_escaped: whether it comes from an access log, where `"` stands as `\x22`.
 
-    Returns None for what no web server takes for a path of a site: broken escapes, a NUL, dots
-    that climb above the root, `*`, a CONNECT authority.
+    Returns None for what no web server takes for a path of a site: broken escapes, a NUL, `*`, a
+    CONNECT authority.
     """
     text = _characters(target)
     if log_escaped:
         text = decode_log_escapes(text)
-    text = text.rstrip(" ")
+    text = text.strip(" ")
     if not text.startswith("/"):
         absolute = _ABSOLUTE.match(text)
         if absolute is None:
@@ -114,8 +115,7 @@ def parse(target: str | bytes, log_escaped: bool = False) -> RequestTarget | Non
     path = decode_percent(raw_path)
     if "\0" in path:
         return None
-    normalised = _normalise(path)
-    return None if normalised is None else RequestTarget(normalised, query)
+    return RequestTarget(_normalise(path), query)
 
 
 def php_name(name: str) -> str | None:
