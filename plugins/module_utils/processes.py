@@ -1,0 +1,189 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The running web stack as /proc shows it.
+
+Limits come from /proc and not from the unit: systemd lowers LimitNOFILE silently where the kernel
+does not allow it, limits.conf never reaches a service, and a raised limit acts after a restart
+only (measured with systemd 252). Processes are found by what they execute and not by a text
+search of command lines, which would find the search itself. Processes of containers are left out:
+their paths mean nothing here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Iterator
+
+PROC = "/proc"
+
+_SERVICES = (
+    (re.compile(r"nginx$"), "nginx"),
+    (re.compile(r"php-fpm[0-9.]*$"), "php-fpm"),
+    (re.compile(r"(?:mariadbd|mysqld)$"), "mariadb"),
+)
+_MAX_PROCESSES = 2000
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process of a service that matters here. ``started`` is in seconds since the epoch."""
+
+    pid: int
+    parent: int
+    service: str
+    role: str
+    title: str
+    binary: str | None
+    started: float
+    unit: str | None
+    leaving: bool
+    """nginx: a worker of an older configuration that only finishes its connections."""
+
+
+def text_of(path: str) -> str | None:
+    """The beginning of a small file; None where it cannot be read."""
+    try:
+        with Path(path).open("rb") as stream:
+            return stream.read(65536).decode("utf-8", "surrogateescape")
+    except OSError:
+        return None
+
+
+def _link(path: str) -> str | None:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return None
+
+
+def boot_time() -> float:
+    """Seconds since the epoch; from the uptime, which has a finer grain than btime."""
+    uptime = text_of(f"{PROC}/uptime")
+    return time.time() - float(uptime.split()[0]) if uptime else 0.0
+
+
+def unit_of(pid: int) -> str | None:
+    """The systemd service that a process belongs to."""
+    for line in (text_of(f"{PROC}/{pid}/cgroup") or "").splitlines():
+        for part in reversed(line.split("/")):
+            if part.endswith(".service"):
+                return part
+    return None
+
+
+def _service(command: str) -> str | None:
+    for pattern, service in _SERVICES:
+        if pattern.match(command):
+            return service
+    return None
+
+
+def _role(service: str, title: str) -> str:
+    if service == "nginx":
+        return "master" if title.startswith("nginx: master") else "worker"
+    if service == "php-fpm":
+        return "master" if title.startswith("php-fpm: master") else "worker"
+    return "master"
+
+
+def running() -> list[Process]:
+    """Every process of the web stack in this PID namespace, oldest first."""
+    boot = boot_time()
+    ticks = os.sysconf("SC_CLK_TCK")
+    own_namespace = _link(f"{PROC}/self/ns/pid")
+    found: list[Process] = []
+    for base in Path(PROC).iterdir():
+        if not base.name.isdigit() or len(found) >= _MAX_PROCESSES:
+            continue
+        stat = text_of(f"{base}/stat")
+        if not stat or ")" not in stat:
+            continue
+        command = stat[stat.index("(") + 1 : stat.rindex(")")]
+        service = _service(command)
+        fields = stat[stat.rindex(")") + 2 :].split()
+        if service is None or len(fields) < 20 or fields[0] in "ZX":
+            continue
+        namespace = _link(f"{base}/ns/pid")
+        if namespace is not None and own_namespace is not None and namespace != own_namespace:
+            continue
+        title = (text_of(f"{base}/cmdline") or "").replace("\0", " ").strip()
+        if service == "nginx" and not title.startswith("nginx:"):
+            # `nginx -t` and the like, not a server.
+            continue
+        binary = _link(f"{base}/exe")
+        if binary is not None and binary.endswith(" (deleted)"):
+            # The package was upgraded under the running server: the new file is what a reload uses.
+            binary = binary[: -len(" (deleted)")]
+        found.append(
+            Process(
+                pid=int(base.name),
+                parent=int(fields[1]),
+                service=service,
+                role=_role(service, title),
+                title=title,
+                binary=binary,
+                started=boot + int(fields[19]) / ticks,
+                unit=unit_of(int(base.name)),
+                leaving="shutting down" in title,
+            )
+        )
+    return sorted(found, key=lambda process: (process.started, process.pid))
+
+
+def _limit(value: str) -> int | None:
+    return int(value) if value.isdigit() else None
+
+
+def open_file_limits(pid: int) -> tuple[int | None, int | None]:
+    """Soft and hard "Max open files" of a process; None for unlimited or unknown."""
+    for line in (text_of(f"{PROC}/{pid}/limits") or "").splitlines():
+        if line.startswith("Max open files"):
+            words = line[len("Max open files") :].split()
+            if len(words) >= 2:
+                return _limit(words[0]), _limit(words[1])
+    return None, None
+
+
+def open_files(pid: int) -> int | None:
+    """How many descriptors a process has open; None where that may not be read."""
+    try:
+        return sum(1 for _descriptor in Path(f"{PROC}/{pid}/fd").iterdir())
+    except OSError:
+        return None
+
+
+def describe(processes: list[Process]) -> Iterator[dict[str, object]]:
+    """The evidence's ``processes`` entries."""
+    for process in processes:
+        soft, hard = open_file_limits(process.pid)
+        yield {
+            "service": process.service,
+            "role": process.role,
+            "pid": process.pid,
+            "nofile": {"soft": soft, "hard": hard},
+            "open_fds": open_files(process.pid),
+        }
+
+
+def controller_address() -> str | None:
+    """Where this SSH session comes from.
+
+    sudo drops SSH_CONNECTION, so the environment of each ancestor is asked as well.
+    """
+    pid = os.getpid()
+    for _generation in range(16):
+        environment = text_of(f"{PROC}/{pid}/environ") or ""
+        for variable in environment.split("\0"):
+            if variable.startswith("SSH_CONNECTION="):
+                words = variable.split("=", 1)[1].split()
+                return words[0].split("%")[0] if words else None
+        stat = text_of(f"{PROC}/{pid}/stat")
+        if not stat or ")" not in stat:
+            return None
+        pid = int(stat[stat.rindex(")") + 2 :].split()[1])
+        if pid <= 0:
+            return None
+    return None
