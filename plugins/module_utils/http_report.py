@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Sequence
 
+from ansible_collections.wpward.wordpress.plugins.module_utils.http_check import WORK
 from ansible_collections.wpward.wordpress.plugins.module_utils.http_judge import (
     FAILED,
     NOT_REACHED,
@@ -14,6 +15,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.http_judge import
 from ansible_collections.wpward.wordpress.plugins.module_utils.http_rounds import Result
 
 MAX_ROWS = 40
+_OUTCOMES = (PASSED, FAILED, NOT_REACHED, SKIPPED)
 _COLUMNS = (
     ("what", 14),
     ("server", 40),
@@ -26,16 +28,16 @@ _COLUMNS = (
 def report(results: Sequence[Result], which: str = "failures") -> dict[str, Any]:
     """Counts, ``results`` (all of them with ``which`` "all") and ``table``, for JSON."""
     rows = [_row(result) for result in results]
-    count = {
-        outcome: sum(1 for row in rows if row["outcome"] == outcome)
-        for outcome in (PASSED, FAILED, NOT_REACHED, SKIPPED)
-    }
-    not_passed = [row for row in rows if row["outcome"] != PASSED]
+    count = {outcome: sum(1 for row in rows if row["outcome"] == outcome) for outcome in _OUTCOMES}
+    wanted = [row for row in rows if which == "all" or _wants_a_look(row)]
     return {
         "counts": count,
         "proven": count[PASSED] > 0 and not count[FAILED] and not count[NOT_REACHED],
-        "results": rows if which == "all" else not_passed,
-        "table": table(not_passed),
+        "results": wanted,
+        "table": table(wanted),
+        "endpoints": _by_endpoint(rows),
+        "sites": sorted({row["site"] for row in rows if row["status"]}),
+        "servers": sorted({row["server"] for row in rows if row["status"]}),
         "source_addresses": sorted({row["source"] for row in rows if row["source"]}),
     }
 
@@ -43,11 +45,9 @@ def report(results: Sequence[Result], which: str = "failures") -> dict[str, Any]
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows of ``results`` as text, what failed first; "" where there is nothing to show.
 
-    Checks that were skipped because they say nothing from their vantage are left out. A row may
-    say in ``vantage`` by which name its origin is known.
+    A row may say in ``vantage`` by which name its origin is known.
     """
-    shown = [row for row in rows if row["outcome"] in (FAILED, NOT_REACHED)]
-    shown += [row for row in rows if row["outcome"] == SKIPPED and row["kind"] == "work"]
+    shown = sorted(filter(_wants_a_look, rows), key=lambda row: row["outcome"] == SKIPPED)
     if not shown:
         return ""
     cells = [[title for title, _width in _COLUMNS]]
@@ -60,6 +60,24 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     if len(shown) > MAX_ROWS:
         lines.append(f"... and {len(shown) - MAX_ROWS} more")
     return "\n".join(lines)
+
+
+def _wants_a_look(row: Mapping[str, Any]) -> bool:
+    """All but what passed, and what says nothing from here."""
+    if row["outcome"] == SKIPPED:
+        return bool(row["kind"] == WORK)
+    return bool(row["outcome"] != PASSED)
+
+
+def _by_endpoint(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        key = (row["endpoint"], row["kind"])
+        if key not in found:
+            found[key] = {"endpoint": key[0], "kind": key[1]}
+            found[key].update(dict.fromkeys(_OUTCOMES, 0))
+        found[key][row["outcome"]] += 1
+    return list(found.values())
 
 
 def _row(result: Result) -> dict[str, Any]:

@@ -69,7 +69,6 @@ class Settings:
     seen_as: str = ""
     trusted: tuple[str, ...] = ()
     before: dict[str, dict[str, Any]] = field(default_factory=dict)
-    logins: tuple[str, ...] = ()
     lines_kept: float = LINES_KEPT
 
 
@@ -117,19 +116,29 @@ class Runner:
         return [result for check in checks for result in [results[check.id]] if result is not None]
 
     def record_all(self, checks: Sequence[Check]) -> tuple[list[Result], dict[str, dict[str, Any]]]:
-        """Fetch every work check twice: the results of the second time, and what to keep."""
+        """Fetch every work check twice: the results of the second time, and what to keep.
+
+        Pages that did not come whole are fetched again until ``settle`` is over.
+        """
+        settle_until = min(time.monotonic() + self._settings.settle, self._deadline)
         work = [check for check in checks if check.kind == WORK]
-        started = time.monotonic()
-        first = dict(self._each(work, lambda check: (check.id, self._fetch(check))))
-        time.sleep(max(0.0, _BETWEEN_FETCHES - (time.monotonic() - started)))
-        second = dict(self._each(work, lambda check: (check.id, self._fetch(check))))
-        results = []
-        entries = {}
-        for check in work:
-            again = second[check.id]
-            entries[check.id] = record(check, again, fingerprint(first[check.id], again))
-            results.append(_result(check, judge(check, again), again))
-        return results, entries
+        results: dict[str, Result] = {}
+        entries: dict[str, dict[str, Any]] = {}
+        pending = work
+        while pending:
+            self._unreachable.clear()
+            started = time.monotonic()
+            first = self._each(pending, self._fetch)
+            time.sleep(max(0.0, _BETWEEN_FETCHES - (time.monotonic() - started)))
+            second = self._each(pending, self._fetch)
+            for check, one, two in zip(pending, first, second):
+                entries[check.id] = record(check, two, fingerprint(one, two))
+                results[check.id] = _result(check, judge(check, two), two)
+            pending = [check for check in pending if "unanswered" in entries[check.id]]
+            if time.monotonic() + _PAUSE >= settle_until:
+                break
+            time.sleep(_PAUSE)
+        return [results[check.id] for check in work], entries
 
     def source_of(self, check: Check) -> str:
         """The address that the server will see for ``check``; "" where there is no route."""
@@ -167,9 +176,7 @@ class Runner:
         exchange = self._fetch(check)
         settings = self._settings
         before = settings.before.get(check.id)
-        return _result(
-            check, judge(check, exchange, before, settings.logins, settings.lines_kept), exchange
-        )
+        return _result(check, judge(check, exchange, before, settings.lines_kept), exchange)
 
     def _fetch(self, check: Check) -> Exchange:
         key = (check.request.address, check.request.port)

@@ -69,13 +69,6 @@ options:
     type: list
     elements: str
     default: []
-  logins:
-    description:
-      - Login names that exist. No answer to a refused request about users may hold one of them as a
-        word of its own.
-    type: list
-    elements: str
-    default: []
   parallel:
     description: Number of requests under way at once.
     type: int
@@ -99,7 +92,7 @@ options:
     type: float
     default: 0.9
   report:
-    description: Whether RV(results) lists the checks that passed, too.
+    description: Whether RV(results) lists every check, or only those that want a look.
     type: str
     choices: [failures, all]
     default: failures
@@ -160,7 +153,9 @@ counts:
           either.
       type: int
 results:
-  description: The checks that did not pass, or all of them, in their order.
+  description:
+    - The checks that failed, were unreachable, or did not work before the change either; or all
+      of them. In their order.
   type: list
   elements: dict
   returned: success
@@ -201,6 +196,31 @@ results:
     seconds:
       description: Time from connecting to the last byte.
       type: float
+endpoints:
+  description: What became of the checks, by endpoint and kind.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    endpoint:
+      description: The endpoint, or an empty string for requests that belong to none.
+      type: str
+    kind:
+      description: V(refuse), V(work) or V(trusted).
+      type: str
+    passed:
+      description: Number of checks; likewise C(failed), C(unreachable) and C(skipped).
+      type: int
+sites:
+  description: The sites of which at least one request was answered.
+  type: list
+  elements: str
+  returned: success
+servers:
+  description: The virtual hosts that answered at least one request, as URLs.
+  type: list
+  elements: str
+  returned: success
 baseline:
   description: A fingerprint for each work check, by its id.
   type: dict
@@ -264,7 +284,6 @@ def _settings(params: dict[str, Any]) -> Settings:
         seen_as=_address(params, "seen_as"),
         trusted=tuple(str(network) for network in parse_trusted(params["trusted"])),
         before=params["baseline"],
-        logins=tuple(params["logins"]),
         lines_kept=params["lines_kept"],
     )
 
@@ -279,7 +298,6 @@ def main() -> None:
             "source_address": {"type": "str"},
             "seen_as": {"type": "str"},
             "trusted": {"type": "list", "elements": "str", "default": []},
-            "logins": {"type": "list", "elements": "str", "default": []},
             "parallel": {"type": "int", "default": 8},
             "timeout": {"type": "float", "default": 15},
             "time_limit": {"type": "float", "default": 180},

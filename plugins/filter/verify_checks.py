@@ -1,0 +1,189 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Turn a host's evidence into the HTTP checks that one vantage can make."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: verify_checks
+version_added: 0.1.0
+author: The wpward maintainers
+short_description: Turn a host's evidence into HTTP checks
+description:
+  - For each WordPress site and each address its virtual hosts listen on, the requests that must be
+    refused and those that must work, in the form that M(wpward.wordpress.http_checks) takes.
+  - A server block is asked once per port, over IPv4 where it listens there. Ports that expect the
+    PROXY protocol cannot be asked directly and are left out, and so are socket files where there
+    is a port.
+positional: _input, policy
+options:
+  _input:
+    description: The evidence that M(wpward.wordpress.probe) returns.
+    type: dict
+    required: true
+  policy:
+    description: Policy per endpoint, merged over the catalogue's defaults.
+    type: dict
+    required: true
+  trusted:
+    description: Networks (CIDR) for which endpoints under policy V(trusted) stay open.
+    type: list
+    elements: str
+    default: []
+  vantage:
+    description: Where the checks are made.
+    type: str
+    choices: [controller, host]
+    required: true
+  address:
+    description: Address by which the controller reaches the host.
+    type: str
+    default: ''
+  logins:
+    description: Login names that exist, which no answer may reveal.
+    type: list
+    elements: str
+    default: []
+  guard:
+    description: Whether the guard plugin is expected to be there.
+    type: bool
+    default: true
+  only_work:
+    description: Whether to leave out everything but the requests that must keep working.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Describe the pages, as the host itself sees them
+  wpward.wordpress.http_checks:
+    checks: >-
+      {{ probe_evidence | wpward.wordpress.verify_checks({}, vantage='host', only_work=true) }}
+    record: true
+"""
+
+RETURN = r"""
+_value:
+  description: The checks.
+  type: list
+  elements: dict
+"""
+
+from ipaddress import ip_address
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.wpward.wordpress.plugins.module_utils.http_matrix import checks_for_site
+from ansible_collections.wpward.wordpress.plugins.module_utils.policy import (
+    PolicyError,
+    check_policy,
+)
+
+_WILDCARDS = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+def verify_checks(
+    evidence: dict[str, Any],
+    policy: dict[str, str],
+    trusted: list[str] | None = None,
+    vantage: str = "host",
+    address: str = "",
+    logins: list[str] | None = None,
+    guard: bool = True,
+    only_work: bool = False,
+) -> list[dict[str, Any]]:
+    """See DOCUMENTATION. Raises AnsibleFilterError for a policy that makes no sense."""
+    if vantage not in ("controller", "host"):
+        raise AnsibleFilterError(f"vantage is '{vantage}'; it must be controller or host.")
+    try:
+        complete, _networks = check_policy(policy, trusted or [])
+    except PolicyError as error:
+        raise AnsibleFilterError(str(error)) from None
+    checks: dict[str, dict[str, Any]] = {}
+    for site in evidence["sites"]:
+        for connect in connections(evidence, site, address if vantage == "controller" else ""):
+            for check in checks_for_site(site, connect, complete, logins or [], guard):
+                if check["kind"] == "work" or not only_work:
+                    checks[check["id"]] = check
+    return list(checks.values())
+
+
+def connections(
+    evidence: dict[str, Any], site: dict[str, Any], address: str
+) -> list[dict[str, Any]]:
+    """How to reach a site's server blocks: from outside by ``address``, or on the host itself."""
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for vhost in evidence["vhosts"]:
+        if vhost["id"] not in site["vhosts"]:
+            continue
+        ports: set[int] = set()
+        for listen in sorted(vhost["listens"], key=lambda one: ":" in one.get("address", "")):
+            if "unix" in listen or listen.get("proxy_protocol") or listen["port"] in ports:
+                continue
+            target = _outside(listen, address) if address else _inside(listen, vhost, evidence)
+            if target:
+                ports.add(listen["port"])
+                connect = {
+                    "address": target,
+                    "port": listen["port"],
+                    "tls": listen["tls"],
+                    "host": _host(vhost, site, listen),
+                }
+                found[tuple(connect.values())] = connect
+        for listen in vhost["listens"]:
+            if "unix" in listen and not ports and not address:
+                path = f"unix:{listen['unix']}"
+                connect = {
+                    "address": path,
+                    "port": 0,
+                    "tls": False,
+                    "host": _host(vhost, site, {"port": 80, "tls": False}),
+                }
+                found[tuple(connect.values())] = connect
+                break
+    return list(found.values())
+
+
+def _outside(listen: dict[str, Any], address: str) -> str:
+    return "" if _is_loopback(listen["address"]) else address
+
+
+def _inside(listen: dict[str, Any], vhost: dict[str, Any], evidence: dict[str, Any]) -> str:
+    """An address of the host at which nginx picks this server block and no more specific one."""
+    if listen["address"] not in _WILDCARDS:
+        return str(listen["address"])
+    loopback = _WILDCARDS[listen["address"]]
+    taken = {
+        other["address"]
+        for one in evidence["vhosts"]
+        if one["id"] != vhost["id"]
+        for other in one["listens"]
+        if other.get("port") == listen["port"]
+    }
+    own = [a for a in evidence["host"].get("addresses", []) if (":" in a) == (":" in loopback)]
+    return next((a for a in [loopback, *own] if a not in taken), "")
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
+
+
+def _host(vhost: dict[str, Any], site: dict[str, Any], listen: dict[str, Any]) -> str:
+    names = [
+        name
+        for name in vhost["server_names"]
+        if name and name != "_" and not name.startswith(("~", "*", ".")) and not name.endswith("*")
+    ]
+    wanted = names[0] if names else str(site["id"]).partition("/")[0].partition(":")[0]
+    usual = listen["port"] == (443 if listen["tls"] else 80)
+    return wanted if usual else f"{wanted}:{listen['port']}"
+
+
+class FilterModule:
+    """The filter, as Ansible looks for it."""
+
+    def filters(self) -> dict[str, Any]:
+        """Name it."""
+        return {"verify_checks": verify_checks}

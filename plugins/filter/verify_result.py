@@ -1,0 +1,142 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Put together what the vantages saw."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: verify_result
+version_added: 0.1.0
+author: The wpward maintainers
+short_description: Put together what the vantages saw
+description:
+  - Adds up what M(wpward.wordpress.http_checks) returned at each vantage, and looks for gaps that
+    no single check can see. A site of which nothing was answered, or a restricted endpoint for
+    which no vantage was a stranger, is not proven.
+  - An address that one vantage cannot reach is a note where another vantage reached it, unless the
+    first one reached it before the change.
+positional: _input, evidence
+options:
+  _input:
+    description: What the module returned, by the vantage's name.
+    type: dict
+    required: true
+  evidence:
+    description: The evidence that the checks were made from.
+    type: dict
+    required: true
+  before:
+    description:
+      - What the module returned before the change, by the vantage's name.
+    type: dict
+    default: {}
+"""
+
+EXAMPLES = r"""
+- name: Sum up
+  ansible.builtin.set_fact:
+    verify_result: >-
+      {{ {'controller': seen_from_controller, 'host': seen_on_host}
+      | wpward.wordpress.verify_result(probe_evidence) }}
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - C(proven) (bool), C(passed) and C(failed) (numbers of checks, where a gap counts as one that
+      failed), C(table) (text; empty where there is nothing to show), C(failures) and C(notes).
+  type: dict
+"""
+
+from typing import Any
+
+from ansible_collections.wpward.wordpress.plugins.module_utils.http_report import table
+
+
+def verify_result(
+    seen: dict[str, dict[str, Any]],
+    evidence: dict[str, Any],
+    before: dict[str, dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """See DOCUMENTATION."""
+    failures: list[dict[str, Any]] = []
+    notes: list[str] = []
+    passed = 0
+    for vantage, run in seen.items():
+        passed += run["counts"]["passed"]
+        reached_elsewhere = {
+            server for name, other in seen.items() for server in other["servers"] if name != vantage
+        }
+        reached_before = set((before or {}).get(vantage, {}).get("servers", []))
+        not_reached = set()
+        for row in run["results"]:
+            named = {**row, "vantage": vantage}
+            elsewhere_only = row["server"] in reached_elsewhere - reached_before
+            if row["outcome"] == "unreachable" and elsewhere_only:
+                not_reached.add(row["server"])
+            elif row["outcome"] in ("failed", "unreachable"):
+                failures.append(named)
+            elif row["outcome"] == "skipped" and row["kind"] == "work":
+                notes.append(
+                    f"{row['request']} at {row['server']}, seen from the {vantage}: {row['reason']}"
+                )
+        notes += [
+            f"{server} was not reached from the {vantage}, and is judged from elsewhere"
+            for server in sorted(not_reached)
+        ]
+    gaps = _gaps(seen, evidence)
+    notes += _unseen_service(seen)
+    lines = [table(failures)] if failures else []
+    return {
+        "proven": passed > 0 and not failures and not gaps,
+        "passed": passed,
+        "failed": len(failures) + len(gaps),
+        "table": "\n".join(lines + gaps),
+        "failures": failures,
+        "gaps": gaps,
+        "notes": notes,
+    }
+
+
+def _gaps(seen: dict[str, dict[str, Any]], evidence: dict[str, Any]) -> list[str]:
+    answered = {site for run in seen.values() for site in run["sites"]}
+    gaps = [
+        f"{site['id']}: none of its requests was answered from any vantage ({', '.join(seen)})"
+        for site in evidence["sites"]
+        if site["id"] not in answered
+    ]
+    for endpoint, (asked, skipped) in _sums(seen, "refuse").items():
+        if skipped and not asked:
+            gaps.append(
+                f"{endpoint}: nobody saw it refused, since every vantage ({', '.join(seen)}) is "
+                "trusted; add a vantage that is not"
+            )
+    return gaps
+
+
+def _unseen_service(seen: dict[str, dict[str, Any]]) -> list[str]:
+    return [
+        f"{endpoint}: that trusted clients are served was not seen, since no vantage "
+        f"({', '.join(seen)}) is trusted"
+        for endpoint, (asked, skipped) in _sums(seen, "trusted").items()
+        if skipped and not asked
+    ]
+
+
+def _sums(seen: dict[str, dict[str, Any]], kind: str) -> dict[str, tuple[int, int]]:
+    """By endpoint, how many checks of ``kind`` were made and how many say nothing anywhere."""
+    sums: dict[str, tuple[int, int]] = {}
+    for run in seen.values():
+        for row in run["endpoints"]:
+            if row["kind"] == kind:
+                asked, skipped = sums.get(row["endpoint"], (0, 0))
+                made = row["passed"] + row["failed"] + row["unreachable"]
+                sums[row["endpoint"]] = (asked + made, skipped + row["skipped"])
+    return sums
+
+
+class FilterModule:
+    """The filter, as Ansible looks for it."""
+
+    def filters(self) -> dict[str, Any]:
+        """Name it."""
+        return {"verify_result": verify_result}
