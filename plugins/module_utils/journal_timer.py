@@ -1,0 +1,117 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# pathlib knows neither open directories nor names that are bytes, so it is not mixed in here.
+# ruff: noqa: PTH108, PTH110, PTH112, PTH114, PTH118, PTH120
+"""The dead man's timer: what puts an unconfirmed run back when nobody else does."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import Protocol
+
+from ansible_collections.wpward.wordpress.plugins.module_utils.journal_base import (
+    PROGRAM,
+    STATE_DIRECTORY,
+    Refused,
+)
+from ansible_collections.wpward.wordpress.plugins.module_utils.journal_command import (
+    complaint,
+    run_command,
+)
+from ansible_collections.wpward.wordpress.plugins.module_utils.journal_files import (
+    read_text,
+    sync_directory,
+    temporary_name,
+    write_text,
+)
+
+_UNIT = "wpward-deadman"
+_BOOTED = "/run/systemd/system"
+_HEADER = "# Written by wpward; removed when its run is confirmed or rolled back.\n"
+
+
+class Timer(Protocol):
+    """What the journal needs of a timer."""
+
+    def require(self) -> None:
+        """Raise `Refused` on a host that cannot have the timer."""
+
+    def arm(self, seconds: int) -> None:
+        """Let `Journal.expire` run in ``seconds``, counted anew; raises `Refused`."""
+
+    def disarm(self) -> None:
+        """Stop the timer and remove every trace of it; nothing to do is no error."""
+
+
+class SystemdTimer:
+    """A timer of systemd's, which outlives this process, reboots and changes of the clock.
+
+    It is made of unit files rather than by systemd-run, whose timers do not survive a reboot.
+    """
+
+    def __init__(
+        self,
+        directory: str = STATE_DIRECTORY,
+        units: str = "/etc/systemd/system",
+        interpreter: str = sys.executable,
+    ) -> None:
+        self._directory = directory
+        self._command = f"{interpreter} -I {os.path.join(directory, PROGRAM)} expire"
+        self._service = os.path.join(units, _UNIT + ".service")
+        self._timer = os.path.join(units, _UNIT + ".timer")
+        self._wanted = os.path.join(units, "timers.target.wants", _UNIT + ".timer")
+
+    def require(self) -> None:
+        """Raise `Refused` unless the host runs systemd."""
+        if not os.path.isdir(_BOOTED):
+            raise Refused(
+                "This host does not run systemd, which the timer that undoes an unconfirmed run "
+                "needs; nothing was changed."
+            )
+
+    def arm(self, seconds: int) -> None:
+        """Let the timer fire in ``seconds``, counted anew; raises `Refused`, OSError."""
+        service = (
+            f"{_HEADER}[Unit]\nDescription=Roll back an unconfirmed wpward run\n"
+            f"RequiresMountsFor={self._directory}\n\n"
+            f"[Service]\nType=oneshot\nExecStart={self._command}\n"
+        )
+        timer = (
+            f"{_HEADER}[Unit]\nDescription=Roll back a wpward run unless it is confirmed\n\n"
+            f"[Timer]\nOnActiveSec={seconds}s\nAccuracySec=1s\n\n"
+            "[Install]\nWantedBy=timers.target\n"
+        )
+        changed = not os.path.islink(self._wanted)
+        for path, text in ((self._service, service), (self._timer, timer)):
+            if not os.path.exists(path) or read_text(path) != text:
+                write_text(path, text, 0o644)
+                changed = True
+        if changed:
+            self._systemctl("enable", _UNIT + ".timer")
+        self._systemctl("restart", _UNIT + ".timer")
+
+    def disarm(self) -> None:
+        """Stop the timer and remove every trace of it; raises `Refused`, OSError.
+
+        The service itself is never stopped: it may be the one that runs this.
+        """
+        leftovers = [temporary_name(path) for path in (self._service, self._timer)]
+        traces = [self._wanted, self._timer, self._service, *leftovers]
+        present = [path for path in traces if os.path.lexists(path)]
+        if not present:
+            return
+        booted = os.path.isdir(_BOOTED)
+        if booted and self._timer in present:
+            self._systemctl("disable", "--now", _UNIT + ".timer")
+        for path in present:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+        sync_directory(os.path.dirname(self._timer))
+        if booted:
+            self._systemctl("daemon-reload")
+
+    def _systemctl(self, *words: str) -> None:
+        result = run_command(["systemctl", "--quiet", *words])
+        if result["rc"] != 0:
+            raise Refused(f"The timer that undoes an unconfirmed run failed: {complaint(result)}")

@@ -1,0 +1,201 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# pathlib knows neither open directories nor names that are bytes, so it is not mixed in here.
+# ruff: noqa: PTH102, PTH104, PTH108, PTH110, PTH118, PTH119, PTH120, PTH123
+"""One transaction in the journal: what was planned, and how it is undone."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+from typing import Sequence
+
+from ansible_collections.wpward.wordpress.plugins.module_utils.journal_base import (
+    Conflict,
+    Json,
+    Refused,
+    encode,
+    sentence,
+)
+from ansible_collections.wpward.wordpress.plugins.module_utils.journal_files import (
+    OPEN_DIRECTORY,
+    SCHEMA,
+    Place,
+    read_json,
+    remove_directory,
+    resolve,
+    same,
+    snapshot,
+    sync_directory,
+    write_file,
+    write_text,
+)
+
+# The order in which a transaction lives. A directory without any of these is an unfinished
+# journal: not one byte of the host had changed yet.
+APPLYING, APPLIED, ROLLING_BACK = "applying", "applied", "rolling_back"
+ROLLED_BACK, FORGOTTEN = "rolled_back", "forgotten"
+STATES = (APPLYING, APPLIED, ROLLING_BACK, ROLLED_BACK, FORGOTTEN)
+ACTIVE = (APPLYING, APPLIED, ROLLING_BACK)
+
+
+class Transaction:
+    """One transaction in the journal: its directory, its state and its manifest."""
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self.name = os.path.basename(directory)
+        self.run = os.path.basename(os.path.dirname(directory))
+        self.role = self.name.partition("-")[2]
+        present = [state for state in STATES if os.path.exists(self._manifest(state))]
+        self.state = present[0] if present else ""
+        self._data: Json | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name} of run {self.run}"
+
+    @property
+    def manifest(self) -> Json:
+        """What was planned; written before anything changed and never altered."""
+        if self._data is None:
+            self._data = read_json(self._manifest(self.state))
+        return self._data
+
+    def _manifest(self, state: str) -> str:
+        return os.path.join(self.directory, state + ".json")
+
+    def write(self, manifest: Json, originals: Sequence[bytes]) -> None:
+        """Make the transaction exist; from here on a crash is undone by this manifest.
+
+        The manifest comes last, so that it never stands without the originals it speaks of.
+        """
+        saved = os.path.join(self.directory, "originals")
+        os.mkdir(self.directory, 0o700)
+        os.mkdir(saved, 0o700)
+        descriptor = os.open(saved, OPEN_DIRECTORY)
+        try:
+            for number, entry in enumerate(manifest["files"]):
+                if entry["before"]["kind"] == "file":
+                    entry["before"]["original"] = f"originals/{number}"
+                    write_file(descriptor, b"%d" % number, originals[number], entry["before"])
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        sync_directory(os.path.dirname(self.directory))
+        self._data = dict(manifest, schema=SCHEMA)
+        write_text(self._manifest(APPLYING), json.dumps(self._data, indent=1, sort_keys=True))
+        self.state = APPLYING
+
+    def become(self, state: str) -> None:
+        """Move to another state, durably; the originals go when nothing can need them."""
+        if state == self.state:
+            return
+        data = self.manifest
+        os.rename(self._manifest(self.state), self._manifest(state))
+        sync_directory(self.directory)
+        self.state, self._data = state, data
+        if state == ROLLED_BACK:
+            shutil.rmtree(os.path.join(self.directory, "originals"), ignore_errors=True)
+
+    def original(self, entry: Json) -> str:
+        """Path of the saved original of one of the manifest's files."""
+        return os.path.join(self.directory, entry["before"]["original"])
+
+    def discard(self) -> None:
+        """Remove the record; the manifest goes first, so that a crash leaves no half of it."""
+        if self.state:
+            os.unlink(self._manifest(self.state))
+            sync_directory(self.directory)
+        shutil.rmtree(self.directory)
+        sync_directory(os.path.dirname(self.directory))
+
+    def restore(self) -> list[Json]:
+        """Put every file back as it was found; return what was done to which path.
+
+        Looks at all files before it touches one. Raises `Conflict` where somebody else changed
+        a file meanwhile, `Refused` where an original is damaged, OSError.
+        """
+        done: list[Json] = []
+        with contextlib.ExitStack() as stack:
+            work: list[tuple[Json, Place, Json]] = []
+            for entry in self.manifest["files"]:
+                try:
+                    place = resolve(entry["real"], follow=False)
+                    stack.callback(place.close)
+                    present = snapshot(place)[0]
+                except (Refused, NotADirectoryError) as error:
+                    raise Conflict(self._conflict(entry, sentence(error))) from error
+                if self._needs_work(entry, place, present):
+                    work.append((entry, place, present))
+            if self.state == APPLIED:
+                self.become(ROLLING_BACK)
+            for entry, place, present in reversed(work):
+                action = self._put_back(entry, place, present)
+                if action:
+                    done.append({"path": entry["path"], "action": action})
+            for path in reversed(self.manifest["directories"]):
+                remove_directory(path)
+        return done
+
+    def _needs_work(self, entry: Json, place: Place, present: Json) -> bool:
+        """Tell whether a file has to be looked after; raises `Conflict`, `Refused`."""
+        before, real = entry["before"], entry["real"]
+        if same(present, before):
+            # A temporary file may still lie beside it.
+            return not place.missing
+        saved = before["kind"] == "file" and os.path.exists(self.original(entry))
+        if same(present, entry["after"]):
+            if before["kind"] == "file":
+                if place.missing:
+                    raise Conflict(self._conflict(entry, f"The directory of {real} is gone."))
+                self._check_original(entry)
+            return True
+        if self.state != APPLIED and before["kind"] == "file" and not saved:
+            # Already moved back before the interruption; what is there came after that.
+            return False
+        what = "is gone" if present["kind"] == "absent" else "was changed by somebody else since"
+        raise Conflict(self._conflict(entry, f"{real} {what}."))
+
+    def _put_back(self, entry: Json, place: Place, present: Json) -> str:
+        before, temporary = entry["before"], encode(entry["temporary"])
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary, dir_fd=place.descriptor)
+        if same(present, before):
+            return ""
+        if before["kind"] == "absent":
+            os.unlink(place.name, dir_fd=place.descriptor)
+            os.fsync(place.descriptor)
+            return "removed"
+        original = encode(self.original(entry))
+        try:
+            os.rename(original, place.name, dst_dir_fd=place.descriptor)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            with open(original, "rb") as stream:
+                write_file(place.descriptor, temporary, stream.read(), before)
+            os.rename(
+                temporary, place.name, src_dir_fd=place.descriptor, dst_dir_fd=place.descriptor
+            )
+        os.fsync(place.descriptor)
+        return "created" if present["kind"] == "absent" else "changed"
+
+    def _check_original(self, entry: Json) -> None:
+        path = self.original(entry)
+        try:
+            with open(path, "rb") as stream:
+                found = hashlib.sha256(stream.read()).hexdigest()
+        except FileNotFoundError:
+            found = ""
+        if found != entry["before"]["sha256"]:
+            raise Refused(f"the original of {entry['real']}, {path}, is missing or damaged.")
+
+    def _conflict(self, entry: Json, what: str) -> str:
+        if entry["before"]["kind"] == "absent":
+            origin = "there was no such file before"
+        else:
+            origin = f"the original is kept as {self.original(entry)}"
+        return f"{what} Transaction {self} is left as it is; {origin}."

@@ -1,0 +1,273 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# pathlib knows neither open directories nor names that are bytes, so it is not mixed in here.
+# ruff: noqa: PTH123
+"""What a change set means for the files that a host has now; nothing here changes any."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import fcntl
+import grp
+import hashlib
+import os
+import pwd
+import secrets
+import struct
+from typing import Any, Callable, Sequence
+
+from ansible_collections.wpward.wordpress.plugins.module_utils.journal_base import (
+    Json,
+    Refused,
+    encode,
+    sentence,
+)
+from ansible_collections.wpward.wordpress.plugins.module_utils.journal_files import (
+    Place,
+    resolve,
+    same,
+    snapshot,
+)
+from ansible_collections.wpward.wordpress.plugins.module_utils.journal_transaction import (
+    Transaction,
+)
+
+ABSENT = "absent"
+
+_FLAG_APPEND, _FLAG_IMMUTABLE = 0x20, 0x10
+# _IOR('f', 1, long): the layout of most architectures; where it differs the call fails unharmed.
+_GET_FLAGS = 0x80006601 | struct.calcsize("l") << 16
+
+
+class Change:
+    """One file: what it is, and what it shall be."""
+
+    def __init__(self, path: str, place: Place) -> None:
+        self.path = path
+        self.place = place
+        self.real = place.path
+        self.before, self.content_before = snapshot(place)
+        self.after: Json = {"kind": ABSENT}
+        self.content_after = b""
+        self.temporary = f".wpward-{secrets.token_hex(6)}.tmp"
+        self.seen = place.info()
+
+    @property
+    def action(self) -> str:
+        """``created``, ``changed``, ``removed`` or ``unchanged``."""
+        if same(self.before, self.after):
+            return "unchanged"
+        if self.before["kind"] == ABSENT:
+            return "created"
+        return "removed" if self.after["kind"] == ABSENT else "changed"
+
+    def entry(self) -> Json:
+        """Return the manifest's record of this file."""
+        return {
+            "path": self.path,
+            "real": self.real,
+            "temporary": self.temporary,
+            "before": dict(self.before),
+            "after": dict(self.after),
+        }
+
+
+def plan(files: Sequence[Json], stack: contextlib.ExitStack) -> list[Change]:
+    """Read the present state and compute every change; raises `Refused`, changes nothing.
+
+    The directories stay open until ``stack`` is closed.
+    """
+    changes: list[Change] = []
+    for wanted in files:
+        path = wanted["path"]
+        try:
+            place = resolve(path)
+            stack.callback(place.close)
+            change = Change(path, place)
+        except OSError as error:
+            raise Refused(f"{path} cannot be read: {sentence(error)}.") from error
+        if change.real in [other.real for other in changes]:
+            raise Refused(f"{path} is named twice in one change set.")
+        _desire(change, wanted)
+        if change.action != "unchanged":
+            _refuse_unwritable(change)
+        changes.append(change)
+    return changes
+
+
+def _desire(change: Change, wanted: Json) -> None:
+    """Compute the file's ``after`` from what the change set says about it."""
+    path, expected = change.path, wanted.get("sha256")
+    if wanted.get("state") != ABSENT:
+        edits = wanted.get("edits")
+        if edits is not None:
+            if expected in (None, ABSENT):
+                raise Refused(f"{path}: edits need the sha256 of the file they belong to.")
+            _check_sum(change, expected)
+            change.content_after = _edited(path, change.content_before, edits)
+        elif wanted.get("content") is not None:
+            change.content_after = encode(wanted["content"])
+        elif wanted.get("content_base64") is not None:
+            try:
+                change.content_after = base64.b64decode(wanted["content_base64"], validate=True)
+            except binascii.Error:
+                raise Refused(f"{path}: content_base64 is not base64.") from None
+        elif change.before["kind"] == ABSENT:
+            raise Refused(f"{path} does not exist, and the change set has no content for it.")
+        else:
+            change.content_after = change.content_before
+        change.after = {
+            "kind": "file",
+            "sha256": hashlib.sha256(change.content_after).hexdigest(),
+            "mode": _mode(path, wanted.get("mode"), change.before.get("mode", 0o644)),
+            "uid": _owner(path, wanted.get("owner"), change.before.get("uid", 0)),
+            "gid": _group(path, wanted.get("group"), change.before.get("gid", 0)),
+        }
+        if "xattrs" in change.before:
+            change.after["xattrs"] = change.before["xattrs"]
+    if expected is not None and change.action != "unchanged":
+        _check_sum(change, expected)
+
+
+def _check_sum(change: Change, expected: str) -> None:
+    present = change.before.get("sha256", ABSENT)
+    if present != expected.lower():
+        what = "is there" if expected == ABSENT else "has changed"
+        if present == ABSENT:
+            what = "is gone"
+        raise Refused(
+            f"{change.path} {what} since this change was computed from it (sha256 {expected:.12} "
+            f"expected, {present:.12} found); nothing was changed, probe the host again."
+        )
+
+
+def _edited(path: str, content: bytes, edits: Sequence[Json]) -> bytes:
+    """Return the content with byte ranges replaced; the offsets all mean the old content."""
+    parts: list[bytes] = []
+    position = 0
+    for edit in sorted(edits, key=lambda edit: int(edit["offset"])):
+        offset, remove = int(edit["offset"]), int(edit.get("remove") or 0)
+        if offset < position or remove < 0 or offset + remove > len(content):
+            raise Refused(
+                f"{path}: the edit at offset {offset} (removing {remove} bytes) overlaps another "
+                f"one or lies outside the file's {len(content)} bytes."
+            )
+        parts += [content[position:offset], encode(edit.get("insert") or "")]
+        position = offset + remove
+    return b"".join([*parts, content[position:]])
+
+
+def _mode(path: str, value: Any, default: int) -> int:
+    if value is None:
+        return default
+    try:
+        mode = value if isinstance(value, int) else int(value, 8)
+    except (TypeError, ValueError):
+        mode = -1
+    if not 0 <= mode <= 0o7777:
+        raise Refused(f"{path}: mode {value!r} is not an octal number such as '0644'.")
+    return mode
+
+
+def _owner(path: str, value: str | None, default: int) -> int:
+    return _identity(path, "user", value, default, lambda name: pwd.getpwnam(name).pw_uid)
+
+
+def _group(path: str, value: str | None, default: int) -> int:
+    return _identity(path, "group", value, default, lambda name: grp.getgrnam(name).gr_gid)
+
+
+def _identity(
+    path: str, kind: str, value: str | None, default: int, find: Callable[[str], int]
+) -> int:
+    if value is None:
+        return default
+    try:
+        return int(value) if str(value).isdigit() else find(value)
+    except KeyError:
+        raise Refused(f"{path}: this host has no {kind} {value}.") from None
+
+
+def _refuse_unwritable(change: Change) -> None:
+    """Say in time, and in plain words, why a file cannot be replaced."""
+    path, place = change.path, change.place
+    if os.fstatvfs(place.descriptor).f_flag & os.ST_RDONLY:
+        raise Refused(f"{path} lies on a file system that is mounted read-only.")
+    if change.seen is not None and change.seen.st_nlink > 1:
+        raise Refused(
+            f"{path} has {change.seen.st_nlink} hard links; replacing it would cut it off from the "
+            "others, so it is left alone."
+        )
+    if _flags(place.descriptor) & (_FLAG_IMMUTABLE | _FLAG_APPEND):
+        raise Refused(f"The directory of {path} is set immutable or append-only (see lsattr -d).")
+    if change.seen is not None:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(place.name, flags, dir_fd=place.descriptor)
+        try:
+            if _flags(descriptor) & (_FLAG_IMMUTABLE | _FLAG_APPEND):
+                raise Refused(f"{path} is set immutable or append-only (see lsattr).")
+        finally:
+            os.close(descriptor)
+
+
+def _flags(descriptor: int) -> int:
+    try:
+        answer = fcntl.ioctl(descriptor, _GET_FLAGS, bytes(struct.calcsize("l")))
+    except OSError:
+        return 0
+    return int(struct.unpack("l", answer)[0])
+
+
+def differences(changes: Sequence[Change]) -> list[Json]:
+    """Return Ansible's diff of every file that changes; odd bytes are shown escaped."""
+    return [
+        {
+            "before": _text(change.content_before),
+            "after": _text(change.content_after),
+            "before_header": change.path + _attributes(change.before, change.after),
+            "after_header": change.path + _attributes(change.after, change.before),
+        }
+        for change in changes
+        if change.action != "unchanged"
+    ]
+
+
+def _text(content: bytes) -> str:
+    return content.decode("utf-8", "backslashreplace")
+
+
+def _attributes(shown: Json, other: Json) -> str:
+    if shown["kind"] == ABSENT:
+        return " (absent)"
+    keys = ("mode", "uid", "gid")
+    if other["kind"] != ABSENT and all(shown[key] == other[key] for key in keys):
+        return ""
+    return f" (mode {shown['mode']:04o}, owner {shown['uid']}:{shown['gid']})"
+
+
+def preview(transactions: Sequence[Transaction]) -> tuple[list[Json], list[Json]]:
+    """Return what a rollback of these would do: the files, and Ansible's diff of them.
+
+    Each file is shown once, from what it is now to the oldest original. Raises `Refused`, OSError.
+    """
+    files: dict[str, tuple[str, str, Json, bytes]] = {}
+    for transaction in transactions:
+        for entry in transaction.manifest["files"]:
+            content = b""
+            if entry["before"]["kind"] != ABSENT:
+                with open(transaction.original(entry), "rb") as stream:
+                    content = stream.read()
+            files[entry["real"]] = (entry["path"], entry["real"], entry["before"], content)
+    actions: list[Json] = []
+    diff: list[Json] = []
+    with contextlib.ExitStack() as stack:
+        for path, real, before, content in files.values():
+            place = resolve(real, follow=False)
+            stack.callback(place.close)
+            change = Change(path, place)
+            change.after, change.content_after = before, content
+            if change.action != "unchanged":
+                actions.append({"path": path, "action": change.action})
+            diff += differences([change])
+    return actions, diff
