@@ -25,7 +25,7 @@ function refuse_query( $query ) {
 		return array( 'error' => '404' );
 	}
 	// Without its provider WordPress answers a request for the users sitemap with the home page.
-	if ( isset( $query['sitemap'] ) && 'users' === $query['sitemap'] && closed( 'users_sitemap' ) ) {
+	if ( isset( $query['sitemap'] ) && 'users' === sanitize_text_field( query_text( $query['sitemap'] ) ) && closed( 'users_sitemap' ) ) {
 		return array( 'error' => '404' );
 	}
 	return $query;

@@ -10,6 +10,7 @@ foreach ( array( 'display_name', 'nickname', 'first_name', 'last_name', 'user_lo
 add_filter( 'get_the_author_user_nicename', __NAMESPACE__ . '\slug_of_author', PHP_INT_MAX );
 add_filter( 'get_comment_author', __NAMESPACE__ . '\name_of_comment_author', PHP_INT_MAX, 3 );
 add_filter( 'comment_reply_link_args', __NAMESPACE__ . '\reply_link', PHP_INT_MAX, 2 );
+add_filter( 'get_avatar_data', __NAMESPACE__ . '\avatar', PHP_INT_MAX, 2 );
 add_filter( 'comment_class', __NAMESPACE__ . '\comment_classes', PHP_INT_MAX, 4 );
 add_filter( 'post_class', __NAMESPACE__ . '\post_classes', PHP_INT_MAX, 3 );
 add_filter( 'body_class', __NAMESPACE__ . '\body_classes', PHP_INT_MAX );
@@ -71,6 +72,14 @@ function reply_link( $args, $comment ) {
 		if ( $name !== $comment->comment_author ) {
 			$args['reply_to_text'] = str_replace( '%s', str_replace( '%', '%%', $name ), $args['reply_to_text'] );
 		}
+	}
+	return $args;
+}
+
+/** The avatar block describes the picture with the comment's raw name. */
+function avatar( $args, $shown ) {
+	if ( $shown instanceof \WP_Comment && isset( $args['alt'] ) && '' !== $shown->comment_author && closed( 'author_by_id' ) ) {
+		$args['alt'] = str_replace( $shown->comment_author, spoken_commenter( $shown->comment_author, $shown ), $args['alt'] );
 	}
 	return $args;
 }
