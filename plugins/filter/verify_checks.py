@@ -11,9 +11,8 @@ short_description: Turn a host's evidence into HTTP checks
 description:
   - For each WordPress site and each address its virtual hosts listen on, the requests that must be
     refused and those that must work, in the form that M(wpward.wordpress.http_checks) takes.
-  - A server block is asked once per port, over IPv4 where it listens there. Ports that expect the
-    PROXY protocol cannot be asked directly and are left out, and so are socket files where there
-    is a port.
+  - A server block is asked once per port, over IPv4 where it listens there, and over a socket file
+    where it has no port.
 positional: _input, policy
 options:
   _input:
@@ -117,7 +116,7 @@ def connections(
             continue
         ports: set[int] = set()
         for listen in sorted(vhost["listens"], key=lambda one: ":" in one.get("address", "")):
-            if "unix" in listen or listen.get("proxy_protocol") or listen["port"] in ports:
+            if "unix" in listen or listen["port"] in ports:
                 continue
             target = _outside(listen, address) if address else _inside(listen, vhost, evidence)
             if target:
@@ -127,6 +126,7 @@ def connections(
                     "port": listen["port"],
                     "tls": listen["tls"],
                     "host": _host(vhost, site, listen),
+                    "proxy_protocol": bool(listen.get("proxy_protocol")),
                 }
                 found[tuple(connect.values())] = connect
         for listen in vhost["listens"]:

@@ -10,7 +10,7 @@ The plain data (JSON) of a check, as the catalogue writes it::
                           answer soundly
                "trusted"  the request must get through from a trusted client; nobody else sends it
     site       str: the site's id, for messages
-    connect    {"address": str, "port": int, "tls": bool, "host": str}
+    connect    {"address": str, "port": int, "tls": bool, "host": str, "proxy_protocol": bool}
                address: IP address, host name or unix:/path; host: Host header and SNI
     method     str, "GET" by default
     target     str: the raw request target, one Latin-1 character per byte
@@ -126,6 +126,7 @@ def _parse(name: str, data: Mapping[str, Any]) -> Check:
         host=str(connect["host"]),
         target=str(data["target"]),
         tls=bool(connect.get("tls", False)),
+        proxy_protocol=bool(connect.get("proxy_protocol", False)),
         method=str(data.get("method") or "GET"),
         version=str(data.get("version") or "1.1"),
         headers=tuple((str(k), None if v is None else str(v)) for k, v in headers.items()),

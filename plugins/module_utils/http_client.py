@@ -43,7 +43,7 @@ class Request:
     ``address`` is an IP address, a host name or ``unix:/path``; ``host`` is what the Host header
     and SNI say, and is independent of it. A header whose value is ``None`` is not sent at all,
     not even where it would be by default (``("Host", None)``). Text is Latin-1, one byte per
-    character.
+    character. ``proxy_protocol`` tells whether the port expects that protocol's line first.
     """
 
     address: str
@@ -51,6 +51,7 @@ class Request:
     host: str
     target: str
     tls: bool = False
+    proxy_protocol: bool = False
     method: str = "GET"
     version: str = "1.1"
     headers: tuple[tuple[str, str | None], ...] = ()
@@ -116,6 +117,9 @@ def fetch(request: Request, timeout: float, source: str = "", max_body: int = MA
     try:
         try:
             sock = _open(request, source, deadline)
+            if request.proxy_protocol:
+                # Names no client, so the server takes the connection's own addresses.
+                sock.sendall(b"PROXY UNKNOWN\r\n")
             if request.tls:
                 sock = _wrap(sock, request.host, deadline)
             local = sock.getsockname()

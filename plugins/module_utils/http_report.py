@@ -14,7 +14,8 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.http_judge import
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.http_rounds import Result
 
-MAX_ROWS = 40
+ROWS_IN_FULL = 100
+ROWS_OF_A_KIND = 5
 _OUTCOMES = (PASSED, FAILED, NOT_REACHED, SKIPPED)
 _COLUMNS = (
     ("what", 14),
@@ -51,14 +52,15 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     if not shown:
         return ""
     cells = [[title for title, _width in _COLUMNS]]
-    cells += [_cells(row) for row in shown[:MAX_ROWS]]
+    named = shown if len(shown) <= ROWS_IN_FULL else _few_of_each_kind(shown)
+    cells += [_cells(row) for row in named]
     widths = [max(len(line[column]) for line in cells) for column in range(len(_COLUMNS) - 1)]
     lines = [
         "  ".join([cell.ljust(width) for cell, width in zip(line, widths)] + [line[-1]])
         for line in cells
     ]
-    if len(shown) > MAX_ROWS:
-        lines.append(f"... and {len(shown) - MAX_ROWS} more")
+    if len(shown) > len(named):
+        lines.append(f"... and {len(shown) - len(named)} more like these")
     return "\n".join(lines)
 
 
@@ -97,6 +99,17 @@ def _row(result: Result) -> dict[str, Any]:
         "reason": result.verdict.reason,
         "seconds": round(result.seconds, 3),
     }
+
+
+def _few_of_each_kind(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    counts: dict[tuple[Any, ...], int] = {}
+    kept = []
+    for row in rows:
+        kind = (row["kind"], row["endpoint"], row["server"], row.get("vantage"))
+        counts[kind] = counts.get(kind, 0) + 1
+        if counts[kind] <= ROWS_OF_A_KIND:
+            kept.append(row)
+    return kept
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
