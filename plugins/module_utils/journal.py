@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # pathlib knows neither open directories nor names that are bytes, so it is not mixed in here.
-# ruff: noqa: PTH110, PTH118
+# ruff: noqa: PTH110, PTH112, PTH118
 """The write-ahead journal of a host: how a transaction begins, and how it is undone.
 
 Layout of the state directory (0700, root)::
@@ -199,7 +199,7 @@ class Journal:
                 outcome.files += transaction.restore()
                 restored.append(transaction)
             except Conflict as error:
-                outcome.conflicts.append(str(error) + self._hint(transaction))
+                outcome.conflicts.append(str(error) + self._hint(transaction, restored))
                 stopped.append(transaction.run)
             except (Refused, OSError) as error:
                 why = sentence(error)
@@ -210,19 +210,28 @@ class Journal:
         for transaction in restored:
             outcome.transactions.append(str(transaction))
             outcome.packages += transaction.manifest["packages"]
-            if transaction.state == APPLYING:
-                transaction.discard()
-            else:
-                transaction.become(ROLLED_BACK)
+            try:
+                if transaction.state == APPLYING:
+                    transaction.discard()
+                else:
+                    transaction.become(ROLLED_BACK)
+            except OSError as error:
+                outcome.problems.append(
+                    f"Transaction {transaction} is put back, but its record is not closed: "
+                    f"{sentence(error)}"
+                )
         return outcome
 
-    def _hint(self, transaction: Transaction) -> str:
+    def _hint(self, transaction: Transaction, restored: Sequence[Transaction]) -> str:
         """Name a later transaction that holds the same file, since it has to go first."""
         files = {entry["real"] for entry in transaction.manifest["files"]}
+        undone = [item.directory for item in restored]
         for later in self.chosen():
             if later.directory == transaction.directory:
                 break
-            if files & {entry["real"] for entry in later.manifest["files"]}:
+            if later.directory not in undone and files & {
+                entry["real"] for entry in later.manifest["files"]
+            }:
                 return f" Transaction {later} changed it later: roll that back first."
         return ""
 

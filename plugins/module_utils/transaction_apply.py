@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import stat
 import time
 from typing import Any, Sequence
 
@@ -40,7 +39,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.transaction_progr
     program_source,
 )
 
-_CHECK_ATTEMPTS = 10
+_CHECK_SECONDS = 5.0
 _CHECK_PAUSE = 0.5
 
 
@@ -75,8 +74,10 @@ class Request:
         self.confirm_within = confirm_within
         self.packages = list(packages)
         for argv in self.validate + self.activate + self.checks:
-            if not argv:
-                raise Refused("A command in validate, activate or checks is empty.")
+            if not argv or "\0" in "".join(argv):
+                raise Refused(f"{argv!r} in validate, activate or checks is not a command.")
+        if not 5 <= confirm_within <= 86400:
+            raise Refused(f"confirm_within is {confirm_within} seconds; take 5 to 86400.")
 
 
 def apply(
@@ -129,19 +130,17 @@ def _recover(journal: Journal, check_mode: bool) -> list[str]:
         unfinished = journal.runs.unfinished()
         if unfinished:
             raise Refused(
-                f"Transaction {unfinished[0]} was interrupted, so there is nothing to compare with; a "
-                "real run or a rollback restores it first."
+                f"Transaction {unfinished[0]} was interrupted, so there is nothing to compare "
+                "with; a real run or a rollback restores it first."
             )
         return []
     outcome = journal.recover()
-    if outcome.conflicts:
+    if outcome.failures:
         raise Refused(
-            f"An interrupted transaction cannot be undone: {' '.join(outcome.conflicts)} Put one of "
-            f"the two versions in place, or keep the host as it is (python3 {journal.program} forget "
+            f"An interrupted transaction was in the way: {' '.join(outcome.failures)} Put that "
+            f"right and run again, or keep the host as it is (python3 {journal.program} forget "
             "--run RUN)."
         )
-    if outcome.problems:
-        raise Refused(" ".join(outcome.problems))
     return [f"Transaction {t} was interrupted; it has been undone." for t in outcome.transactions]
 
 
@@ -165,12 +164,18 @@ def _perform(
         _demand(request.validate, commands)
         activated = bool(request.activate)
         _demand(request.activate, commands)
-        _demand(request.checks, commands, _CHECK_ATTEMPTS)
+        _demand(request.checks, commands, _CHECK_SECONDS)
+        # On a starving host all this took its time; the controller shall have all of its own.
+        journal.runs.open(request.run, request.confirm_within)
+        journal.timer.arm(request.confirm_within)
         transaction.become(APPLIED)
     except (Refused, OSError) as error:
         outcome = journal.abort(transaction, activated)
         commands += outcome.commands
         raise Failed(_explain(error, outcome), commands) from error
+    except BaseException:
+        journal.abort(transaction, activated)
+        raise
     return transaction, commands
 
 
@@ -196,7 +201,8 @@ def _begin(
         return journal.begin(manifest, request.confirm_within, originals)
     except OSError as error:
         # An unfinished journal is worth nothing: this clears it away.
-        journal.recover()
+        with contextlib.suppress(Refused, OSError):
+            journal.recover()
         message = f"The journal cannot be written, so nothing was changed: {sentence(error)}."
         raise Failed(message, commands) from error
 
@@ -236,23 +242,22 @@ def _replace(changes: Sequence[Change]) -> None:
 
 def _refuse_touched(change: Change) -> None:
     """Refuse a file that somebody wrote to between the plan and this moment."""
-    seen, found = change.seen, change.place.info()
-    if (seen is None) != (found is None):
-        raise Refused(f"{change.path} came or went while it was about to be changed.")
-    if seen is not None and found is not None:
-        keys = (stat.ST_INO, stat.ST_SIZE, stat.ST_MTIME, stat.ST_MODE, stat.ST_UID, stat.ST_GID)
-        if any(seen[key] != found[key] for key in keys) or seen.st_mtime_ns != found.st_mtime_ns:
-            raise Refused(f"{change.path} was changed by somebody else at this very moment.")
+
+    def version(info: os.stat_result | None) -> tuple[int, ...]:
+        return () if info is None else (info.st_ino, info.st_size, info.st_ctime_ns)
+
+    if version(change.seen) != version(change.place.info()):
+        raise Refused(f"{change.path} was changed by somebody else at this very moment.")
 
 
-def _demand(commands: Sequence[Sequence[str]], log: list[Json], attempts: int = 1) -> None:
-    """Run commands that must succeed, each at most ``attempts`` times; raises `Refused`."""
+def _demand(commands: Sequence[Sequence[str]], log: list[Json], seconds: float = 0.0) -> None:
+    """Run commands that must succeed, trying each for some seconds; raises `Refused`."""
     for argv in commands:
-        for attempt in range(1, attempts + 1):
-            result = run_command(argv)
-            if result["rc"] == 0 or attempt == attempts:
-                break
+        deadline = time.monotonic() + seconds
+        result = run_command(argv)
+        while result["rc"] != 0 and time.monotonic() < deadline:
             time.sleep(_CHECK_PAUSE)
+            result = run_command(argv)
         log.append(result)
         if result["rc"] != 0:
             raise Refused(complaint(result))

@@ -47,11 +47,11 @@ class Change:
         self.path = path
         self.place = place
         self.real = place.path
+        self.seen = place.info()
         self.before, self.content_before = snapshot(place)
         self.after: Json = {"kind": ABSENT}
         self.content_after = b""
         self.temporary = f".wpward-{secrets.token_hex(6)}.tmp"
-        self.seen = place.info()
 
     @property
     def action(self) -> str:
@@ -107,7 +107,7 @@ def _desire(change: Change, wanted: Json) -> None:
             _check_sum(change, expected)
             change.content_after = _edited(path, change.content_before, edits)
         elif wanted.get("content") is not None:
-            change.content_after = encode(wanted["content"])
+            change.content_after = _bytes(path, wanted["content"])
         elif wanted.get("content_base64") is not None:
             try:
                 change.content_after = base64.b64decode(wanted["content_base64"], validate=True)
@@ -125,7 +125,12 @@ def _desire(change: Change, wanted: Json) -> None:
             "gid": _group(path, wanted.get("group"), change.before.get("gid", 0)),
         }
         if "xattrs" in change.before:
-            change.after["xattrs"] = change.before["xattrs"]
+            # A signature belongs to the old content.
+            change.after["xattrs"] = {
+                name: value
+                for name, value in change.before["xattrs"].items()
+                if name not in ("security.ima", "security.evm")
+            }
     if expected is not None and change.action != "unchanged":
         _check_sum(change, expected)
 
@@ -153,9 +158,16 @@ def _edited(path: str, content: bytes, edits: Sequence[Json]) -> bytes:
                 f"{path}: the edit at offset {offset} (removing {remove} bytes) overlaps another "
                 f"one or lies outside the file's {len(content)} bytes."
             )
-        parts += [content[position:offset], encode(edit.get("insert") or "")]
+        parts += [content[position:offset], _bytes(path, edit.get("insert") or "")]
         position = offset + remove
     return b"".join([*parts, content[position:]])
+
+
+def _bytes(path: str, text: str) -> bytes:
+    try:
+        return encode(text)
+    except UnicodeEncodeError:
+        raise Refused(f"{path}: the content is not text; give it as content_base64.") from None
 
 
 def _mode(path: str, value: Any, default: int) -> int:
