@@ -97,16 +97,7 @@ def playbook(tmp_path: Path) -> Playbook:
     return run
 
 
-# What a rollback must bring back: bytes, type, mode, owner, time of change and extended attributes.
-# The journal itself, logs and what daemons write while they run are no configuration.
-_TREE = r"""
-set -eu
-cd /
-find etc var/www usr/local var/spool/cron \
-    \( -type f -printf '%p|%y|%m|%U|%G|%T@\n' -o -printf '%p|%y|%m|%U|%G|%l\n' \) | sort
-find etc var/www usr/local -type f -print0 | sort -z | xargs -0 sha256sum
-getfacl -R -n -p /etc/nginx /var/www 2>/dev/null
-"""
+TREE = ROOT / "molecule" / "shared" / "tree.sh"
 
 
 @pytest.fixture(scope="session")
@@ -114,6 +105,6 @@ def tree() -> Callable[[hosts.Host], str]:
     """Everything a rollback has to restore on a host, as text to compare."""
 
     def read(host: hosts.Host) -> str:
-        return podman.execute(host.container, ["bash", "-c", _TREE])
+        return podman.execute(host.container, ["bash", "-s"], stdin=TREE.read_text())
 
     return read
