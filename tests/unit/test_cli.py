@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from wpward import cli
 from wpward.playbooks import CollectionNotFound, playbook
 
