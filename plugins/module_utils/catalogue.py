@@ -512,7 +512,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
 SITE_WORK: tuple[Request, ...] = (
     *_gets(
         "",
-        "?p=1",
         "feed/",
         "wp-json/",
         "wp-cron.php",
@@ -522,7 +521,7 @@ SITE_WORK: tuple[Request, ...] = (
     # Without an action it does nothing but say so.
     *_gets("wp-admin/admin-ajax.php", statuses=(200, 400)),
     *_gets("wp-comments-post.php", statuses=(405,)),
-    *_gets("wpward-no-such-page/", statuses=_NOTHING_THERE),
+    *_gets("?p=1", "wpward-no-such-page/", statuses=_NOTHING_THERE),
     Request("{base}", "HEAD"),
     Request("{base}?s=wpward", "POST", headers=_FORM, body="x=y"),
 )

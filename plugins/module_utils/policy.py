@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Any, Iterable, Mapping, Union
+from typing import Any, Mapping, Sequence, Union
 
 from ansible_collections.wpward.wordpress.plugins.module_utils.catalogue import ENDPOINTS
 from ansible_collections.wpward.wordpress.plugins.module_utils.endpoint import TRUSTED, Endpoint
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
+
+# nginx compares an IPv4-mapped client (::ffff:192.0.2.7) with IPv4 networks only.
+_MAPPED_BITS = 96
 
 
 class PolicyError(ValueError):
@@ -43,7 +46,7 @@ def merge_policy(
     }
 
 
-def parse_trusted(trusted: Iterable[Any] | None) -> list[Network]:
+def parse_trusted(trusted: Sequence[Any] | None) -> list[Network]:
     """The trusted networks without repetition, in the given order.
 
     trusted: addresses or networks in CIDR notation, IPv4 or IPv6.
@@ -52,7 +55,7 @@ def parse_trusted(trusted: Iterable[Any] | None) -> list[Network]:
     """
     if trusted is None:
         return []
-    if isinstance(trusted, (str, bytes, Mapping)):
+    if isinstance(trusted, (str, bytes)) or not isinstance(trusted, Sequence):
         raise PolicyError(
             f"The trusted clients must be a list such as [192.0.2.7/32], not {trusted!r}."
         )
@@ -76,6 +79,10 @@ def _network(text: Any) -> Network:
         raise PolicyError(
             f"The trusted client {text!r} is not an address or a network in CIDR notation: {error}."
         ) from None
+    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= _MAPPED_BITS:
+        mapped = network.network_address.ipv4_mapped
+        if mapped is not None:
+            network = ipaddress.ip_network((mapped, network.prefixlen - _MAPPED_BITS))
     if network.prefixlen == 0:
         raise PolicyError(
             f"The trusted client {text!r} means everybody; to let everybody in, "
@@ -86,7 +93,7 @@ def _network(text: Any) -> Network:
 
 def check_policy(
     policy: Mapping[str, Any] | None,
-    trusted: Iterable[Any] | None,
+    trusted: Sequence[Any] | None,
     endpoints: tuple[Endpoint, ...] = ENDPOINTS,
 ) -> tuple[dict[str, str], list[str]]:
     """The complete policy and the trusted networks in canonical notation.
@@ -104,7 +111,7 @@ def check_policy(
     return merged, [str(network) for network in networks]
 
 
-def is_trusted(address: str, trusted: Iterable[str]) -> bool:
+def is_trusted(address: str, trusted: Sequence[str]) -> bool:
     """Whether an address lies in one of the networks; an IPv4-mapped one counts as IPv4.
 
     Raises PolicyError for malformed networks; anything that is no address is not trusted.
