@@ -122,6 +122,8 @@ def test_expressions_survive_nginxs_quotes_and_buffer() -> None:
         (Parameter("a"), "a", False),
         (Parameter("a"), "b=1&%61=x", True),
         (Parameter("a"), "A=1", False),
+        (Parameter("a"), "a%00x=1", True),
+        (Parameter("a"), "++%20a=1", True),
         (Parameter("a_b"), "a%2Eb=1", True),
         (Parameter("a_b"), "ab=1", False),
         (Parameter("a", starts_with="xy"), "a=XYz", True),
