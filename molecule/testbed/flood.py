@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import math
 import socket
 import sys
 import threading
@@ -136,9 +137,9 @@ def percentiles(seconds: Sequence[float]) -> dict[str, float]:
     ordered = sorted(seconds)
     if not ordered:
         return {}
-    last = len(ordered) - 1
-    named = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
-    result = {name: ordered[min(last, int(share * len(ordered)))] for name, share in named.items()}
+    shares = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+    ranks = {name: math.ceil(share * len(ordered)) for name, share in shares.items()}
+    result = {name: ordered[rank - 1] for name, rank in ranks.items()}
     result["max"] = ordered[-1]
     return {name: round(value * 1000, 2) for name, value in result.items()}
 

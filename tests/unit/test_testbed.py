@@ -1,0 +1,218 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The parts of the test bed that need no container."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from testbed import cli, hosts, images, podman, prerequisites, shell
+from testbed.constants import LABEL, SITES, USERS, VHOSTS, site_data
+
+TESTBED = Path(images.__file__).parent
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("WPWARD_CACHE", str(tmp_path))
+    return tmp_path / "testbed"
+
+
+def test_content_hash_sees_names_contents_and_their_border() -> None:
+    base = images.content_hash([("a", b"1"), ("b", b"2")])
+    assert base == images.content_hash([("b", b"2"), ("a", b"1")])
+    assert base != images.content_hash([("a", b"1"), ("b", b"3")])
+    assert base != images.content_hash([("a", b"1"), ("c", b"2")])
+    assert images.content_hash([("ab", b"c")]) != images.content_hash([("a", b"bc")])
+
+
+def test_web_tag_changes_with_every_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(TESTBED, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(images, "HERE", copy)
+    tags = [images.web_tag("bookworm", "nginx")]
+    assert tags == [images.web_tag("bookworm", "nginx")]
+    tags.append(images.web_tag("trixie", "nginx"))
+    for path in ("nginx/blog", "image/nginx/Containerfile", "image/base/sshd.conf"):
+        with (copy / path).open("a") as handle:
+            handle.write("\n")
+        tags.append(images.web_tag("bookworm", "nginx"))
+    (copy / "image/nginx/wordpress/build-site").chmod(0o644)
+    tags.append(images.web_tag("bookworm", "nginx"))
+    monkeypatch.setattr(images, "_site_json", lambda: b"{}")
+    tags.append(images.web_tag("bookworm", "nginx"))
+    assert len(set(tags)) == len(tags)
+
+
+def test_unknown_suite_and_web_server_are_named() -> None:
+    with pytest.raises(shell.TestbedError, match="suite 'sid' is not one of bullseye"):
+        images.web_image("sid", "nginx")
+    with pytest.raises(shell.TestbedError, match="web server 'lighttpd' is not one of nginx"):
+        images.web_image("bookworm", "lighttpd")
+
+
+def test_every_vhost_has_a_file_and_every_file_is_known() -> None:
+    assert {path.name for path in (TESTBED / "nginx").iterdir()} == {"blog", *VHOSTS}
+
+
+def test_vhosts_serve_the_sites_that_the_build_installs() -> None:
+    text = "\n".join(path.read_text() for path in (TESTBED / "nginx").iterdir())
+    for site in SITES:
+        served = site.docroot.removesuffix("/blog") if "/sub/" in site.docroot else site.docroot
+        assert f"root {served};" in text
+
+
+def test_site_data_is_json_with_one_administrator_first() -> None:
+    data = json.loads(json.dumps(site_data()))
+    assert data["users"][0]["role"] == "administrator"
+    assert [user["login"] for user in data["users"]] == [user.login for user in USERS]
+    assert "display_name" not in data["users"][1]
+    prefixes = [site["prefix"] for site in data["sites"]]
+    assert len(set(prefixes)) == len(prefixes)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", []),
+        ("blog", []),
+        ("tls,second", ["second", "tls"]),
+        (" twin  sub,,sub ", ["sub", "twin"]),
+    ],
+)
+def test_parse_vhosts(text: str, expected: list[str]) -> None:
+    assert hosts.parse_vhosts(text) == expected
+
+
+def test_parse_vhosts_names_the_unknown_one() -> None:
+    with pytest.raises(shell.TestbedError, match="vhost 'third' is not one of second"):
+        hosts.parse_vhosts("tls,third")
+
+
+@pytest.mark.parametrize("name", ["", "-x", "Web", "a/b", "a b", "x" * 41, "web\n"])
+def test_container_name_refuses(name: str) -> None:
+    with pytest.raises(shell.TestbedError, match="is no host name"):
+        hosts.container_name(name)
+
+
+def test_container_name() -> None:
+    assert hosts.container_name("web-1") == "wpward-web-1"
+
+
+@pytest.mark.parametrize(
+    ("taken", "count", "after", "expected"),
+    [
+        ([], 1, 0, 10),
+        ([10, 11], 1, 0, 12),
+        ([], 1, 10, 11),
+        ([], 1, 19, 10),
+        ([12], 3, 0, 13),
+        ([], 3, 17, 10),
+    ],
+)
+def test_free_number(taken: list[int], count: int, after: int, expected: int) -> None:
+    assert hosts.free_number(range(10, 20), taken, count, after) == expected
+
+
+def test_free_number_says_when_the_network_is_full() -> None:
+    with pytest.raises(shell.TestbedError, match="no 3 free address"):
+        hosts.free_number(range(10, 14), [11], 3)
+
+
+def test_next_number_does_not_give_out_a_freed_number_at_once(cache: Path) -> None:
+    numbers = [hosts.next_number(range(10, 13), []) for _ in range(4)]
+    assert numbers == [10, 11, 12, 10]
+    assert hosts.next_number(range(100, 120), [], 5) == 100
+    assert hosts.next_number(range(100, 120), [], 5) == 105
+
+
+def _container(network: str, number: int, count: int | None = None) -> dict[str, Any]:
+    labels = {LABEL: "host", f"{LABEL}.network": network, f"{LABEL}.number": str(number)}
+    if count:
+        labels[f"{LABEL}.count"] = str(count)
+    return {"Config": {"Labels": labels}}
+
+
+def test_numbers_in_use_counts_this_network_only() -> None:
+    containers = [_container("one", 10), _container("two", 11), _container("one", 100, 3)]
+    assert hosts.numbers_in_use(containers, "one") == {10, 100, 101, 102}
+
+
+NETWORK = podman.Network(
+    "net", ipaddress.IPv4Network("192.0.2.0/24"), ipaddress.IPv6Network("2001:db8::/64")
+)
+
+
+def test_addresses_go_with_the_number() -> None:
+    assert hosts.addresses(NETWORK, 16) == ("192.0.2.16", "2001:db8::10")
+    arguments = hosts.address_arguments(NETWORK, 16)
+    assert arguments[arguments.index("--mac-address") + 1] == "02:77:70:00:00:10"
+    plain = podman.Network("net", NETWORK.subnet, None)
+    assert "--ip6" not in hosts.address_arguments(plain, 16)
+
+
+def test_runtime_is_chosen_by_the_cgroup_layout(tmp_path: Path) -> None:
+    assert podman.runtime_arguments(tmp_path) == ["--runtime", "runc"]
+    (tmp_path / "cgroup.controllers").touch()
+    assert podman.runtime_arguments(tmp_path) == []
+
+
+def test_limits_are_passed_only_where_they_cannot_be_raised(tmp_path: Path) -> None:
+    status = tmp_path / "status"
+    status.write_text("Name:\tx\nCapEff:\t000001ffffffffff\n")
+    assert podman.limit_arguments(status) == []
+    status.write_text("Name:\tx\nCapEff:\t000001fffeffffff\n")
+    arguments = podman.limit_arguments(status)
+    assert [argument.split("=")[0] for argument in arguments[1::2]] == ["nofile", "nproc"]
+
+
+def test_run_tells_what_failed_in_its_own_words(tmp_path: Path) -> None:
+    with pytest.raises(shell.TestbedError, match=r"failed with 3:\nno such thing"):
+        shell.run(["sh", "-c", "echo no such thing >&2; exit 3"])
+    with pytest.raises(shell.TestbedError, match="no-such-program is not installed"):
+        shell.run(["no-such-program"])
+    with pytest.raises(shell.TestbedError, match=r"did not end within 0\.1 s"):
+        shell.run(["sleep", "5"], timeout=0.1)
+    log = tmp_path / "log"
+    with pytest.raises(shell.TestbedError, match=f"all of it in {log}"):
+        shell.run(["sh", "-c", "echo gone; exit 1"], log=log)
+    assert log.read_text() == "gone\n"
+
+
+def test_cache_is_shared_by_checkouts_unless_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    assert shell.cache_dir() == cache
+    monkeypatch.delenv("WPWARD_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert shell.cache_dir() == tmp_path / "xdg" / "wpward" / "testbed"
+
+
+def test_without_root_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert cli.main(["status"]) == 1
+    assert capsys.readouterr().err == (
+        "testbed: test hosts are system containers and need root; run this with sudo\n"
+    )
+
+
+def test_setup_installs_only_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prerequisites, "require_root", lambda: None)
+    monkeypatch.setattr(prerequisites, "missing_packages", list)
+    assert prerequisites.setup() == []
+
+
+def test_a_container_of_somebody_else_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "web_image", lambda suite, web: "image")
+    monkeypatch.setattr(podman, "network", lambda name, create: NETWORK)
+    monkeypatch.setattr(podman, "inspect", lambda container: {"Config": {"Labels": {}}})
+    with pytest.raises(shell.TestbedError, match="exists and is not the test bed's"):
+        hosts.up("web1", reset=True)
+    assert hosts.down(["web1"]) == []
