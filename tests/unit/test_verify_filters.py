@@ -1,0 +1,245 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which addresses are asked from where, and what the vantages prove together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.wpward.wordpress.plugins.filter.verify_checks import (
+    connections,
+    verify_checks,
+)
+from ansible_collections.wpward.wordpress.plugins.filter.verify_result import verify_result
+from ansible_collections.wpward.wordpress.plugins.filter.verify_source import verify_source
+
+Dict = dict[str, Any]
+
+
+def listen(address: str = "*", port: int = 80, **more: Any) -> Dict:
+    return {"address": address, "port": port, "tls": False, "default": False, **more}
+
+
+def vhost(name: str, *listens: Dict, names: tuple[str, ...] = ("blog.example",)) -> Dict:
+    return {"id": name, "listens": list(listens), "server_names": list(names)}
+
+
+def evidence(*vhosts: Dict, sites: dict[str, list[str]] | None = None) -> Dict:
+    sites = sites or {"blog.example/": [one["id"] for one in vhosts]}
+    return {
+        "host": {"addresses": ["192.0.2.10", "2001:db8::10"]},
+        "vhosts": list(vhosts),
+        "sites": [
+            {"id": name, "url_path": "/", "vhosts": members} for name, members in sites.items()
+        ],
+    }
+
+
+def places(document: Dict, address: str = "", site: int = 0) -> list[tuple[str, int]]:
+    return [
+        (one["address"], one["port"])
+        for one in connections(document, document["sites"][site], address)
+    ]
+
+
+def test_each_port_is_asked_once_over_ipv4() -> None:
+    document = evidence(vhost("a", listen("::"), listen("*"), listen("::", 443, tls=True)))
+    assert places(document) == [("127.0.0.1", 80), ("::1", 443)]
+    assert places(document, "192.0.2.10") == [("192.0.2.10", 80), ("192.0.2.10", 443)]
+
+
+def test_a_specific_address_is_asked_itself() -> None:
+    document = evidence(vhost("a", listen("192.0.2.99", 8080)))
+    assert places(document) == [("192.0.2.99", 8080)]
+    assert places(document, "blog.example") == [("blog.example", 8080)]
+
+
+@pytest.mark.parametrize("loopback", ["127.0.0.1", "::1", "localhost"])
+def test_the_controller_does_not_ask_for_a_loopback_port(loopback: str) -> None:
+    assert places(evidence(vhost("a", listen(loopback, 8080))), "192.0.2.10") == []
+
+
+def test_a_wildcard_hidden_by_a_specific_address_is_asked_elsewhere() -> None:
+    document = evidence(
+        vhost("a", listen("*")),
+        vhost("b", listen("127.0.0.1")),
+        sites={"blog.example/": ["a"]},
+    )
+    assert places(document) == [("192.0.2.10", 80)]
+
+
+def test_a_socket_file_is_asked_where_there_is_no_port() -> None:
+    only = evidence(vhost("a", {"unix": "/run/x.sock"}))
+    assert places(only) == [("unix:/run/x.sock", 0)] and places(only, "192.0.2.10") == []
+    assert places(evidence(vhost("a", {"unix": "/run/x.sock"}, listen()))) == [("127.0.0.1", 80)]
+
+
+@pytest.mark.parametrize(
+    ("names", "port", "tls", "host"),
+    [
+        (
+            ("_", "~^x", "*.a.example", ".b.example", "www.*", "blog.example"),
+            80,
+            False,
+            "blog.example",
+        ),
+        (("blog.example",), 443, True, "blog.example"),
+        (("blog.example",), 8443, True, "blog.example:8443"),
+        (("_",), 80, False, "site.example"),
+        ((), 81, False, "site.example:81"),
+    ],
+)
+def test_the_host_header(names: tuple[str, ...], port: int, tls: bool, host: str) -> None:
+    document = evidence(
+        vhost("a", listen("*", port, tls=tls), names=names), sites={"site.example:81/": ["a"]}
+    )
+    [connect] = connections(document, document["sites"][0], "")
+    assert (connect["host"], connect["tls"]) == (host, tls)
+
+
+def test_the_proxy_protocol_is_passed_on() -> None:
+    document = evidence(vhost("a", listen("*", 80, proxy_protocol=True)))
+    [connect] = connections(document, document["sites"][0], "")
+    assert connect["proxy_protocol"] is True
+
+
+def test_checks_have_the_kinds_that_the_policy_asks_for() -> None:
+    document = evidence(vhost("a", listen()))
+    closed = verify_checks(document, {})
+    assert {one["kind"] for one in closed} == {"refuse", "work"}
+    assert {one["kind"] for one in verify_checks(document, {}, only_work=True)} == {"work"}
+    trusted = verify_checks(document, {"xmlrpc": "trusted"}, ["192.0.2.7/32"])
+    assert {one["kind"] for one in trusted} == {"refuse", "work", "trusted"}
+    marked = [one["endpoint"] for one in trusted if one.get("when_trusted") == "served"]
+    assert set(marked) == {"xmlrpc"}
+    assert len({one["id"] for one in trusted}) == len(trusted)
+
+
+@pytest.mark.parametrize(
+    ("policy", "trusted", "said"),
+    [
+        ({"xmlrpc": "shut"}, [], "'shut'"),
+        ({"xmlrpc": "trusted"}, [], "empty"),
+        ({}, ["0.0.0.0/0"], "0.0.0.0/0"),
+        ({}, ["nonsense"], "nonsense"),
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_named(policy: Dict, trusted: list[str], said: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=said):
+        verify_checks(evidence(vhost("a", listen())), policy, trusted)
+
+
+def test_the_vantage_is_one_of_two() -> None:
+    with pytest.raises(AnsibleFilterError, match="'moon'"):
+        verify_checks(evidence(vhost("a", listen())), {}, vantage="moon")
+
+
+@pytest.mark.parametrize(
+    ("trusted", "source"),
+    [
+        ([], "127.8.8.8"),
+        (["192.0.2.0/24", "::1/128"], "127.8.8.8"),
+        (["127.0.0.0/12"], "127.77.13.9"),
+        (["127.0.0.0/9"], "127.200.1.2"),
+        (["127.8.0.0/16", "127.64.0.0/10", "127.128.0.0/9"], "127.0.0.1"),
+        (["127.0.0.0/8"], ""),
+    ],
+)
+def test_the_host_comes_from_an_untrusted_loopback_address(trusted: list[str], source: str) -> None:
+    assert verify_source(trusted) == source
+
+
+def test_a_trusted_network_that_is_none_is_named() -> None:
+    with pytest.raises(AnsibleFilterError, match="nonsense"):
+        verify_source(["nonsense"])
+
+
+SERVER = "http://blog.example"
+
+
+def row(outcome: str, kind: str = "refuse", server: str = SERVER) -> Dict:
+    return {
+        "outcome": outcome,
+        "kind": kind,
+        "endpoint": "xmlrpc",
+        "server": server,
+        "request": "GET /",
+        "source": "192.0.2.7",
+        "reason": "something",
+    }
+
+
+def run(*rows: Dict, passed: int = 5, endpoints: tuple[Dict, ...] = (), **more: Any) -> Dict:
+    return {
+        "counts": {"passed": passed},
+        "results": list(rows),
+        "endpoints": list(endpoints),
+        "sites": ["blog.example/"],
+        "servers": [SERVER],
+        **more,
+    }
+
+
+SITE = evidence(vhost("a", listen()))
+
+
+def test_two_vantages_prove_together() -> None:
+    result = verify_result({"controller": run(), "host": run()}, SITE)
+    assert (result["proven"], result["passed"], result["failed"]) == (True, 10, 0)
+    assert result["table"] == "" and result["notes"] == []
+
+
+@pytest.mark.parametrize("outcome", ["failed", "unreachable"])
+def test_one_failure_anywhere_proves_nothing(outcome: str) -> None:
+    result = verify_result({"controller": run(), "host": run(row(outcome))}, SITE)
+    assert result["proven"] is (outcome == "unreachable")
+    alone = verify_result({"host": run(row(outcome))}, SITE)
+    assert alone["proven"] is False and alone["failed"] == 1
+    assert alone["failures"][0]["vantage"] == "host" and "host 192.0.2.7" in alone["table"]
+
+
+def test_an_address_reached_before_has_to_be_reached_after() -> None:
+    seen = {"controller": run(row("unreachable"), servers=[]), "host": run()}
+    assert verify_result(seen, SITE)["notes"] == [
+        "http://blog.example was not reached from the controller, and is judged from elsewhere"
+    ]
+    assert verify_result(seen, SITE)["proven"] is True
+    assert verify_result(seen, SITE, {"controller": run()})["proven"] is False
+    assert verify_result(seen, SITE, {"controller": run(servers=[])})["proven"] is True
+
+
+def test_a_site_that_nobody_asked_is_a_gap() -> None:
+    two = evidence(vhost("a", listen()), sites={"blog.example/": ["a"], "other.example/": []})
+    result = verify_result({"host": run()}, two)
+    assert result["proven"] is False and result["failed"] == 1
+    assert "other.example/: none of its requests was answered" in result["table"]
+
+
+def test_nothing_passed_proves_nothing() -> None:
+    assert verify_result({"host": run(passed=0)}, SITE)["proven"] is False
+    assert verify_result({}, evidence(sites={}))["proven"] is False
+
+
+def sums(kind: str, passed: int, skipped: int) -> Dict:
+    counts = {"passed": passed, "failed": 0, "unreachable": 0, "skipped": skipped}
+    return {"endpoint": "xmlrpc", "kind": kind, **counts}
+
+
+def test_a_refusal_that_no_stranger_saw_is_a_gap() -> None:
+    inside = run(endpoints=(sums("refuse", 0, 9), sums("trusted", 2, 0)))
+    outside = run(endpoints=(sums("refuse", 9, 0), sums("trusted", 0, 2)))
+    assert verify_result({"controller": inside, "host": outside}, SITE)["proven"] is True
+    result = verify_result({"controller": inside}, SITE)
+    assert result["proven"] is False and "nobody saw it refused" in result["gaps"][0]
+
+
+def test_a_service_that_no_friend_saw_is_a_note() -> None:
+    result = verify_result({"host": run(endpoints=(sums("trusted", 0, 2),))}, SITE)
+    assert result["proven"] is True
+    assert "trusted clients are served was not seen" in result["notes"][0]
+
+
+def test_what_did_not_work_before_is_a_note() -> None:
+    result = verify_result({"host": run(row("skipped", "work"))}, SITE)
+    assert result["proven"] is True and "seen from the host: something" in result["notes"][0]
