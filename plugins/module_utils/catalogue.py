@@ -272,7 +272,6 @@ AUTHOR_BY_ID = Endpoint(
         Request("{base}wp-admin/../?author=1", headers=(("Cookie", "wordpress_logged_in_x=1"),)),
         Request("{base}?author=1&rest_route="),
         Request("{base}author/{login}/"),
-        Request("{base}index.php/author/{login}/"),
         Request("{base}author/{login}/feed/"),
         Request("{base}feed/"),
         Request("{base}comments/feed/"),
