@@ -15,8 +15,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from testbed import images, podman
 from testbed.constants import (
     CONTAINER_PREFIX,
@@ -165,7 +163,8 @@ def _authorize(container: str, key: Path) -> None:
     for user in "$@"; do
         home=$(getent passwd "$user" | cut -d: -f6)
         mkdir -p "$home/.ssh"
-        echo "$key" > "$home/.ssh/authorized_keys"
+        keys="$home/.ssh/authorized_keys"
+        grep -sqxF "$key" "$keys" || echo "$key" >> "$keys"
         chown -R "$user:$user" "$home/.ssh"
     done
     """
@@ -232,7 +231,7 @@ def _enable_vhosts(container: str, vhosts: Sequence[str]) -> None:
     podman.execute(container, ["systemctl", "reload", "nginx"])
 
 
-def inventory(name: str, address: str, folder: Path, key: Path) -> dict[str, Any]:
+def inventory(name: str, address: str, folder: Path, private_key: Path) -> str:
     """An Ansible inventory of one host, in group `wordpress`, reached by real SSH."""
     options = {
         "UserKnownHostsFile": folder / "known_hosts",
@@ -243,13 +242,13 @@ def inventory(name: str, address: str, folder: Path, key: Path) -> dict[str, Any
     variables = {
         "ansible_host": address,
         "ansible_user": ROOT_USER,
-        "ansible_ssh_private_key_file": str(key),
-        "ansible_ssh_common_args": " ".join(
-            f"-o {option}={value}" for option, value in options.items()
-        ),
+        "ansible_ssh_private_key_file": str(private_key),
+        "ansible_ssh_common_args": " ".join(f"-o {key}={value}" for key, value in options.items()),
         "ansible_python_interpreter": "/usr/bin/python3",
     }
-    return {"wordpress": {"hosts": {name: variables}}}
+    # A JSON string is a YAML string, so this needs no YAML library on a bare machine.
+    lines = [f"      {variable}: {json.dumps(value)}" for variable, value in variables.items()]
+    return "\n".join(["---", "wordpress:", "  hosts:", f"    {json.dumps(name)}:", *lines, ""])
 
 
 def _describe(name: str) -> Host:
@@ -287,8 +286,7 @@ def _write_access_files(host: Host) -> None:
     host_key = podman.execute(host.container, ["cat", "/etc/ssh/ssh_host_ed25519_key.pub"])
     (folder / "known_hosts").write_text(f"{host.address} {host_key}")
     key = Path(host.private_key)
-    data = inventory(host.name, host.address, folder, key)
-    (folder / "inventory.yml").write_text(yaml.safe_dump(data, explicit_start=True))
+    (folder / "inventory.yml").write_text(inventory(host.name, host.address, folder, key))
     (folder / "ssh_config").write_text(
         f"Host {host.name} {host.address}\n"
         f"  HostName {host.address}\n"
@@ -341,6 +339,9 @@ def up(
             if found["State"]["Running"]:
                 host = _describe(name)
                 if answers_ssh(host.address) and answers_wordpress(host.address):
+                    # It may have been made from another cache, with another key.
+                    _authorize(container, private_key())
+                    _write_access_files(host)
                     return host
                 say(f"{name} runs but does not answer: making it anew")
             else:

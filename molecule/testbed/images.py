@@ -8,7 +8,7 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from testbed import podman
@@ -67,11 +67,21 @@ def web_tag(suite: str, web: str) -> str:
     return f"{IMAGE_PREFIX}/{suite}-{web}:{content_hash(inputs)}"
 
 
+def _twice(step: Callable[[], object]) -> None:
+    """A package mirror that stumbles once must not fail a test run."""
+    try:
+        step()
+    except TestbedError as error:
+        say(f"{error}\nonce more:")
+        step()
+
+
 def _build(tag: str, context: Path, *arguments: str) -> None:
     log = cache_dir() / f"build-{tag.rsplit('/', 1)[1].replace(':', '-')}.log"
     started = time.monotonic()
     say(f"building {tag} (log: {log})")
-    podman.podman("build", *arguments, "--tag", tag, str(context), log=log, timeout=1800)
+    argv = ["build", *arguments, "--tag", tag, str(context)]
+    _twice(lambda: podman.podman(*argv, log=log, timeout=1800))
     say(f"built {tag} in {time.monotonic() - started:.0f} s")
 
 
@@ -91,8 +101,9 @@ def base_image(suite: str) -> str:
         if not rootfs.exists():
             say(f"making the Debian {suite} root file system (half a minute)")
             partial = rootfs.with_suffix(".partial.tar")
+            partial.unlink(missing_ok=True)
             log = cache_dir() / f"mmdebstrap-{suite}.log"
-            run(mmdebstrap_command(suite, partial), log=log, timeout=1800)
+            _twice(lambda: run(mmdebstrap_command(suite, partial), log=log, timeout=1800))
             partial.rename(rootfs)
         with tempfile.TemporaryDirectory(dir=cache_dir()) as folder:
             context = Path(folder)

@@ -76,7 +76,7 @@ def cache_dir() -> Path:
 
 @contextmanager
 def locked(name: str) -> Iterator[None]:
-    """Hold the machine-wide lock of that name: two test runs may ask for the same thing at once."""
+    """Hold the lock of that name in the cache: two test runs may ask for the same at once."""
     with (cache_dir() / f"{name}.lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

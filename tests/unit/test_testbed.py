@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from testbed import cli, hosts, images, podman, prerequisites, shell
 from testbed.constants import LABEL, SITES, USERS, VHOSTS, site_data
 
@@ -154,6 +155,19 @@ def test_addresses_go_with_the_number() -> None:
     assert arguments[arguments.index("--mac-address") + 1] == "02:77:70:00:00:10"
     plain = podman.Network("net", NETWORK.subnet, None)
     assert "--ip6" not in hosts.address_arguments(plain, 16)
+
+
+def test_inventory_is_yaml_that_reaches_the_host_by_its_own_key(tmp_path: Path) -> None:
+    text = hosts.inventory("0123", "192.0.2.16", tmp_path / "folder", tmp_path / "key")
+    assert text.startswith("---\n")
+    [(name, variables)] = yaml.safe_load(text)["wordpress"]["hosts"].items()
+    assert name == "0123"
+    assert variables["ansible_host"] == "192.0.2.16"
+    assert variables["ansible_ssh_private_key_file"] == str(tmp_path / "key")
+    assert (
+        f"-o UserKnownHostsFile={tmp_path / 'folder' / 'known_hosts'}"
+        in (variables["ansible_ssh_common_args"])
+    )
 
 
 def test_runtime_is_chosen_by_the_cgroup_layout(tmp_path: Path) -> None:
