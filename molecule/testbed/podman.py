@@ -6,6 +6,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import resource
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,9 @@ IPv6 = ipaddress.IPv6Address
 
 
 def runtime_arguments(cgroup_root: Path = Path("/sys/fs/cgroup")) -> list[str]:
-    """crun, the usual default, refuses hybrid cgroups; runc takes them."""
+    """crun, podman's first choice, refuses hybrid cgroups and may be missing; runc is neither."""
     unified = (cgroup_root / "cgroup.controllers").exists()
-    return [] if unified else ["--runtime", "runc"]
+    return [] if unified and shutil.which("crun") else ["--runtime", "runc"]
 
 
 def limit_arguments(status: Path = Path("/proc/self/status")) -> list[str]:

@@ -170,10 +170,17 @@ def test_inventory_is_yaml_that_reaches_the_host_by_its_own_key(tmp_path: Path) 
     )
 
 
-def test_runtime_is_chosen_by_the_cgroup_layout(tmp_path: Path) -> None:
-    assert podman.runtime_arguments(tmp_path) == ["--runtime", "runc"]
+def test_runtime_is_chosen_by_what_the_machine_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = {"crun"}
+    monkeypatch.setattr(shutil, "which", lambda name: name if name in installed else None)
+    runc = ["--runtime", "runc"]
+    assert podman.runtime_arguments(tmp_path) == runc
     (tmp_path / "cgroup.controllers").touch()
     assert podman.runtime_arguments(tmp_path) == []
+    installed.clear()
+    assert podman.runtime_arguments(tmp_path) == runc
 
 
 def test_limits_are_passed_only_where_they_cannot_be_raised(tmp_path: Path) -> None:
