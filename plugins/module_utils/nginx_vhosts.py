@@ -19,6 +19,8 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_discovery i
 from ansible_collections.wpward.wordpress.plugins.module_utils.problems import Problems
 
 SERVER_FILE = "wpward/server.conf"
+_PORT = re.compile(r"(?P<first>\d+)(?:-(?P<last>\d+))?$")
+_ADDRESS = re.compile(r"(?P<address>\[[^\]]*\]|[^:\[\]]+)(?::(?P<first>\d+)(?:-(?P<last>\d+))?)?$")
 _NOT_CONTENT = ("types", "map", "geo", "split_clients", "upstream")
 
 
@@ -110,14 +112,10 @@ def _listen(directive: Directive) -> list[Listen]:
     proxy_protocol = "proxy_protocol" in options
     if value.startswith("unix:"):
         return [Listen("", 0, value[len("unix:") :], tls, default, proxy_protocol)]
-    match = re.match(
-        r"(?:(?P<address>\[[^\]]*\]|[^:\[\]]*?[^:\[\]0-9][^:\[\]]*)(?::|$))?"
-        r"(?:(?P<first>\d+)(?:-(?P<last>\d+))?)?$",
-        value,
-    )
+    match = _PORT.match(value) or _ADDRESS.match(value)
     if match is None:
         return []
-    address = (match.group("address") or "*").strip("[]")
+    address = (match.groupdict().get("address") or "*").strip("[]")
     first = int(match.group("first") or 80)
     last = min(int(match.group("last") or first), first + 255)
     return [
@@ -349,7 +347,7 @@ class _Reader:
         )
 
     def all(self) -> list[Vhost]:
-        vhosts: dict[str, Vhost] = {}
+        vhosts: dict[tuple[str, int], Vhost] = {}
         main = self._expand(self._config.directives)
         main_errors = self._error_logs(main)
         for http in blocks(self._config, "http"):
@@ -367,8 +365,14 @@ class _Reader:
                         [Log(self._build.access_log, "combined")] if logs is None else logs,
                         [self._build.error_log] if errors is None else errors,
                     )
-                    vhosts.setdefault(vhost.id, vhost)
+                    vhosts.setdefault((vhost.file, vhost.insert_offset), vhost)
         found = list(vhosts.values())
+        numbers: dict[str, int] = {}
+        for vhost in found:
+            number = numbers[vhost.id] = numbers.get(vhost.id, 0) + 1
+            if number > 1:
+                # Further server blocks on the same line.
+                vhost.id += f".{number}"
         _resolve_defaults(found)
         return found
 

@@ -3,12 +3,45 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple, Sequence
 
 from ansible_collections.wpward.wordpress.plugins.module_utils import request_target
 from ansible_collections.wpward.wordpress.plugins.module_utils.access_log import Classes
+from ansible_collections.wpward.wordpress.plugins.module_utils.catalogue import ENDPOINTS
+from ansible_collections.wpward.wordpress.plugins.module_utils.endpoint import Endpoint
 from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_vhosts import Vhost
 from ansible_collections.wpward.wordpress.plugins.module_utils.wordpress_discovery import Site
+
+
+def needles(endpoints: Sequence[Endpoint]) -> tuple[bytes, ...]:
+    """Words of which a request target without escapes holds at least one, in lower case, if it
+    reaches any of the endpoints; no words where the catalogue does not yield them.
+
+    Looking for them is twenty times cheaper than classifying, and most requests hold none.
+    """
+    words: set[str] = set()
+    for endpoint in endpoints:
+        # A path's literal part, before its first group; PHP mangles what joins a name's words.
+        literals = [path.split("(")[0] for path in endpoint.paths]
+        names = [parameter.name for parameter in endpoint.parameters]
+        for text in literals + names:
+            found = re.findall(r"(?<![\\a-z0-9])[a-z0-9]{4,}(?![a-z0-9?*+{])", text.lower())
+            if not found:
+                return ()
+            words.add(max(found, key=len))
+    return tuple(sorted(word.encode() for word in words))
+
+
+_NEEDLES = needles(ENDPOINTS)
+
+
+def may_reach_an_endpoint(target: bytes) -> bool:
+    """False only for a target that surely reaches none."""
+    if not _NEEDLES or b"%" in target or b"\\" in target:
+        return True
+    lowered = target.lower()
+    return any(needle in lowered for needle in _NEEDLES)
 
 
 class _Candidate(NamedTuple):
@@ -54,6 +87,8 @@ class SiteFinder:
 
     def classify(self, target: bytes, host: bytes | None) -> Classes:
         """The (site, endpoint) pairs that a raw request target counts for."""
+        if not may_reach_an_endpoint(target):
+            return ()
         endpoints = request_target.classify(target, log_escaped=True)
         if not endpoints:
             return ()

@@ -46,7 +46,9 @@ XMLRPC_PLUGINS = frozenset(
 _DEBIAN_CONFIG = "/etc/wordpress"
 _MAX_SOURCE = 1024 * 1024
 _MAX_INCLUDES = 8
-_VERSION = re.compile(rb"(?:^|[\s;])\$wp_version\s*=\s*['\"]([^'\"\r\n]{1,40})['\"]")
+_VERSION = re.compile(
+    rb"^(?:<\?php)?[ \t]*\$wp_version\s*=\s*['\"]([^'\"\r\n]{1,40})['\"]", re.MULTILINE
+)
 
 
 @dataclass
