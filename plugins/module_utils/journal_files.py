@@ -57,6 +57,12 @@ class Place:
         except FileNotFoundError:
             return None
 
+    def holds(self, name: bytes) -> bool:
+        """Tell whether the directory has an entry of this name."""
+        return not self.missing and os.access(
+            name, os.F_OK, dir_fd=self.descriptor, follow_symlinks=False
+        )
+
     def enter(self, make: bool = False) -> None:
         """Go down into the missing directories, making them where ``make`` is set."""
         while self.missing:

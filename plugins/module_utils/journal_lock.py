@@ -76,8 +76,9 @@ def _try_lock(descriptor: int) -> bool:
 
 def _make_state_directory(directory: str) -> None:
     for path in (directory, os.path.join(directory, "runs")):
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(path, 0o700)
+        if not os.path.lexists(path):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(path, 0o700)
             sync_directory(os.path.dirname(path))
     info = os.lstat(directory)
     if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid() or info.st_mode & 0o022:

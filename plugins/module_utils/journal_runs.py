@@ -89,7 +89,10 @@ class Runs:
     def transactions(self, run: str, states: Sequence[str] | None = ACTIVE) -> list[Transaction]:
         """Return a run's transactions in the given states (None: any), the newest first."""
         path = self.path(run)
-        names = sorted((name for name in os.listdir(path) if name[:3].isdigit()), reverse=True)
+        try:
+            names = sorted((name for name in os.listdir(path) if name[:3].isdigit()), reverse=True)
+        except FileNotFoundError:
+            return []
         found = [Transaction(os.path.join(path, name)) for name in names]
         return [item for item in found if states is None or item.state in states]
 

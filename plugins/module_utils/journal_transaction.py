@@ -93,10 +93,10 @@ class Transaction:
         """Move to another state, durably; the originals go when nothing can need them."""
         if state == self.state:
             return
-        data = self.manifest
+        self._data = self.manifest
         os.rename(self._manifest(self.state), self._manifest(state))
+        self.state = state
         sync_directory(self.directory)
-        self.state, self._data = state, data
         if state == ROLLED_BACK:
             shutil.rmtree(os.path.join(self.directory, "originals"), ignore_errors=True)
 
@@ -128,43 +128,44 @@ class Transaction:
                     present = snapshot(place)[0]
                 except (Refused, NotADirectoryError) as error:
                     raise Conflict(self._conflict(entry, sentence(error))) from error
-                if self._needs_work(entry, place, present):
-                    work.append((entry, place, present))
+                wanted = self._must_restore(entry, place, present)
+                if not place.missing:
+                    work.append((entry, place, present if wanted else entry["before"]))
             if self.state == APPLIED:
                 self.become(ROLLING_BACK)
             for entry, place, present in reversed(work):
-                action = self._put_back(entry, place, present)
-                if action:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(encode(entry["temporary"]), dir_fd=place.descriptor)
+                if not same(present, entry["before"]):
+                    action = self._put_back(entry, place, present)
                     done.append({"path": entry["path"], "action": action})
             for path in reversed(self.manifest["directories"]):
                 remove_directory(path)
         return done
 
-    def _needs_work(self, entry: Json, place: Place, present: Json) -> bool:
-        """Tell whether a file has to be looked after; raises `Conflict`, `Refused`."""
+    def _must_restore(self, entry: Json, place: Place, present: Json) -> bool:
+        """Tell whether a file is as the transaction left it; raises `Conflict`, `Refused`."""
         before, real = entry["before"], entry["real"]
         if same(present, before):
-            # A temporary file may still lie beside it.
-            return not place.missing
-        saved = before["kind"] == "file" and os.path.exists(self.original(entry))
+            return False
         if same(present, entry["after"]):
             if before["kind"] == "file":
                 if place.missing:
                     raise Conflict(self._conflict(entry, f"The directory of {real} is gone."))
                 self._check_original(entry)
             return True
-        if self.state != APPLIED and before["kind"] == "file" and not saved:
-            # Already moved back before the interruption; what is there came after that.
+        if self.state == APPLYING and place.holds(encode(entry["temporary"])):
+            # The new file never took its name, so what is there is not the transaction's business.
+            return False
+        saved = before["kind"] == "absent" or os.path.exists(self.original(entry))
+        if self.state != APPLIED and not saved:
+            # The original was moved back before an interruption; what is there came after that.
             return False
         what = "is gone" if present["kind"] == "absent" else "was changed by somebody else since"
         raise Conflict(self._conflict(entry, f"{real} {what}."))
 
     def _put_back(self, entry: Json, place: Place, present: Json) -> str:
         before, temporary = entry["before"], encode(entry["temporary"])
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary, dir_fd=place.descriptor)
-        if same(present, before):
-            return ""
         if before["kind"] == "absent":
             os.unlink(place.name, dir_fd=place.descriptor)
             os.fsync(place.descriptor)
