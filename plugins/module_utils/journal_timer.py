@@ -27,7 +27,6 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.journal_files imp
 )
 
 _UNIT = "wpward-deadman"
-_BOOTED = "/run/systemd/system"
 _HEADER = "# Written by wpward; removed when its run is confirmed or rolled back.\n"
 
 
@@ -64,7 +63,7 @@ class SystemdTimer:
 
     def require(self) -> None:
         """Raise `Refused` unless the host runs systemd."""
-        if not os.path.isdir(_BOOTED):
+        if not self._booted():
             raise Refused(
                 "This host does not run systemd, which the timer that undoes an unconfirmed run "
                 "needs; nothing was changed."
@@ -101,7 +100,7 @@ class SystemdTimer:
         present = [path for path in traces if os.path.lexists(path)]
         if not present:
             return
-        booted = os.path.isdir(_BOOTED)
+        booted = self._booted()
         if booted and self._timer in present:
             self._systemctl("disable", "--now", _UNIT + ".timer")
         for path in present:
@@ -110,6 +109,9 @@ class SystemdTimer:
         sync_directory(os.path.dirname(self._timer))
         if booted:
             self._systemctl("daemon-reload")
+
+    def _booted(self) -> bool:
+        return os.path.isdir("/run/systemd/system")
 
     def _systemctl(self, *words: str) -> None:
         result = run_command(["systemctl", "--quiet", *words])

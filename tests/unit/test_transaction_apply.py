@@ -20,7 +20,6 @@ from ansible_collections.wpward.wordpress.plugins.module_utils import transactio
 from ansible_collections.wpward.wordpress.plugins.module_utils.journal import Journal
 from ansible_collections.wpward.wordpress.plugins.module_utils.journal_base import Refused
 from ansible_collections.wpward.wordpress.plugins.module_utils.journal_lock import hold_lock
-from ansible_collections.wpward.wordpress.plugins.module_utils.journal_timer import SystemdTimer
 from ansible_collections.wpward.wordpress.plugins.module_utils.transaction_apply import (
     Failed,
     Request,
@@ -197,12 +196,7 @@ def test_a_timer_that_cannot_be_armed(scene: Scene, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("check_mode", [True, False])
 def test_no_systemd(scene: Scene, check_mode: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     before = scene.tree()
-    real = SystemdTimer(str(scene.state), units=str(scene.units))
-    monkeypatch.setattr(
-        "ansible_collections.wpward.wordpress.plugins.module_utils.journal_timer._BOOTED",
-        str(scene.root / "no-systemd-here"),
-    )
-    scene.timer = real  # type: ignore[assignment]
+    monkeypatch.setattr(scene.timer, "_booted", lambda: False)
     with pytest.raises(Refused, match="does not run systemd"):
         scene.apply(check_mode=check_mode)
     assert scene.tree() == before

@@ -26,11 +26,19 @@ class UnitFiles(SystemdTimer):
         super().__init__(str(scene.state), units=str(scene.units))
         self.calls: list[str] = []
 
-    def require(self) -> None:
-        """Any host will do."""
+    def _booted(self) -> bool:
+        return True
 
     def _systemctl(self, *words: str) -> None:
+        """Do with the unit files what systemctl does."""
         self.calls.append(words[0])
+        wanted = Path(self._wanted)
+        if words[0] == "enable" and not wanted.is_symlink():
+            wanted.parent.mkdir()
+            wanted.symlink_to(self._timer)
+        if words[0] == "disable":
+            wanted.unlink()
+            wanted.parent.rmdir()
 
     @property
     def armed(self) -> bool:
