@@ -118,6 +118,8 @@ def test_the_http_file_decides(tmp_path: Path) -> None:
         ("2001:db8::/32", "1"),
     ]
     assert maps["$wpward_path"][:2] == [("default", ""), (r"~*/xmlrpc\.php(?:[/?]|$)", "xmlrpc")]
+    # For nginx's if, 0 is false; in the deny log it still is a word.
+    assert maps["$wpward_rule"][0] == ("default", "0")
     assert ("01 xmlrpc", "xmlrpc") in maps["$wpward_rule"]
     assert ("11 xmlrpc", "xmlrpc") not in maps["$wpward_rule"]
     assert ("11 wlwmanifest", "wlwmanifest") in maps["$wpward_rule"]
