@@ -3,18 +3,15 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import subprocess
 import sys
 import tempfile
 import time
-import xmlrpc.client
 from pathlib import Path
 from typing import Any
 
-from testbed import clients, flood, hosts, podman
-from testbed.constants import ALICE
+from testbed import clients, editor, flood, hosts, podman
 from testbed.shell import TestbedError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -71,36 +68,11 @@ def playbook(host: hosts.Host, name: str, **variables: Any) -> None:
             raise DemoFailed(f"{name}.yml failed; its last message says why")
 
 
-class _HostHeader(xmlrpc.client.Transport):
-    """Connects to the host's address and asks for the site by its name."""
-
-    def __init__(self, address: str) -> None:
-        super().__init__()
-        self._address = address
-
-    def make_connection(self, host: Any) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection(self._address, 80, timeout=30)
-
-
 def publish(host: hosts.Host) -> None:
-    """Publish a post as the trusted client, over XML-RPC, and read it as a visitor."""
-    server = xmlrpc.client.ServerProxy(
-        "http://blog.example/xmlrpc.php", transport=_HostHeader(host.address)
-    )
     title = f"Published at {time.strftime('%H:%M:%S')}"
-    post = {"post_title": title, "post_content": "From an editor.", "post_status": "publish"}
-    number = server.wp.newPost(1, ALICE.login, ALICE.password, post)
-    connection = http.client.HTTPConnection(host.address, 80, timeout=30)
-    connection.request("GET", f"/?p={number}", headers={"Host": "blog.example"})
-    answer = connection.getresponse()
-    location = answer.getheader("Location")
-    answer.read()
-    if location:
-        path = "/" + location.split("/", 3)[3]
-        connection.request("GET", path, headers={"Host": "blog.example"})
-        answer = connection.getresponse()
-        if title.encode() not in answer.read():
-            raise DemoFailed("the post that the trusted client published is not on the site")
+    number = editor.publish(host.address, title)
+    if title not in editor.read(host.address, number):
+        raise DemoFailed("the post that the trusted client published is not on the site")
     print(f"   the trusted client published post {number}, “{title}”; visitors can read it")
 
 
