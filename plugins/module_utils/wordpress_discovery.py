@@ -156,8 +156,7 @@ def _constants(config: str, directory: str, root: str, names: Sequence[str]) -> 
         # An own definition of ABSPATH says where wp-config.php is, not where this WordPress is.
         found = read_constants(path_text(source), real_path(path), {**values, **known})
         for name, value in found.values.items():
-            if name not in unknown:
-                values.setdefault(name, value)
+            values.setdefault(name, value)
         unknown.extend(name for name in found.unknown if name not in values)
         waiting.extend(
             included for included in found.included if not included.endswith("/wp-settings.php")

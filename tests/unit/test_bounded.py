@@ -51,9 +51,13 @@ def test_the_peak_survives_and_the_edges_still_add_up() -> None:
     peak = PeakCounter(capacity=2000)
     peak.update({50_000: 9})
     for start in range(0, 100_000, 500):
-        peak.update(dict.fromkeys(range(start, start + 500), 1))
-    peak.update({99_999: 8})
-    assert peak.peak() == (50_000, 10)
-    peak.update({99_999: 2})
-    assert peak.peak() == (99_999, 11)
+        peak.update(dict.fromkeys(range(start, start + 500), 2))
+    assert peak.peak() == (50_000, 11)
+    # The units at the edges are no longer among the largest, and are kept nevertheless.
+    peak.update({100_000: 1, -1: 1})
+    peak.update(dict.fromkeys(range(60000, 70000), 3))
+    peak.update({100_000: 10})
+    assert peak.peak() == (50_000, 11)
+    peak.update({-1: 11})
+    assert peak.peak() == (-1, 12)
     assert PeakCounter().peak() == (0, 0)

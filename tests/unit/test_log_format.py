@@ -107,6 +107,10 @@ def test_configured_formats(text: str, line: str, expected: dict[str, bytes]) ->
 def test_lines_of_another_format_are_left_out() -> None:
     assert fields(COMBINED, "blog.example 192.0.2.1 something else") is None
     assert fields(COMBINED, b"\xff\x00\x01") is None
+    broken = (
+        '192.0.2.1 - - [now] "GET / HTTP/1.1" 200 5 "-" "x [01/Jan/2001:00:00:00 +0000] " " 200 "'
+    )
+    assert fields(COMBINED, broken) is None
 
 
 def test_a_line_never_borrows_from_the_next() -> None:

@@ -117,7 +117,9 @@ _PIECES = st.sampled_from(
         "wp-login.php",
         "wlwmanifest.xml",
         "index.php",
-        "%78",
+        "%78mlrpc.php",
+        "%61uthor",
+        "\\x78mlrpc.php",
         "\\x22",
         "author_name",
         "author.name",
@@ -135,6 +137,21 @@ def test_the_quick_look_never_hides_an_endpoint(pieces: list[str]) -> None:
     target = "".join(pieces).encode()
     if request_target.classify(target, log_escaped=True):
         assert may_reach_an_endpoint(target)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        b"/%78mlrpc.php",
+        b"/?%61uthor=1",
+        b"/\\x78mlrpc.php",
+        b"/XMLRPC.php",
+        b"/?rest.route=/WP/V2/USERS",
+    ],
+)
+def test_the_quick_look_sees_through_escapes_and_case(target: bytes) -> None:
+    assert request_target.classify(target, log_escaped=True)
+    assert may_reach_an_endpoint(target)
 
 
 def test_the_quick_look_spares_ordinary_requests() -> None:

@@ -213,6 +213,15 @@ def test_a_file_that_the_configuration_includes(tmp_path: Path) -> None:
     assert one_site(vhost(base)).content_dir == str(base / "elsewhere")
 
 
+def test_what_one_file_leaves_open_no_other_file_decides(tmp_path: Path) -> None:
+    base = wordpress(
+        tmp_path / "blog", "define('WP_CONTENT_DIR', getenv('C')); require __DIR__ . '/local.php';"
+    )
+    (base / "local.php").write_text("<?php define('WP_CONTENT_DIR', '/srv/wrong');")
+    (site,) = find_sites([vhost(base)], Problems())
+    assert site.content_dir is None
+
+
 DEBIAN = """<?php
 $debian_server = preg_replace('/:.*/', "", $_SERVER['HTTP_HOST']);
 $debian_file = '/etc/wordpress/config-'.strtolower($debian_server).'.php';
