@@ -39,3 +39,13 @@ def test_linter_is_content(name: str) -> None:
         check=False,
     )
     assert done.returncode == 0, f"{name}:\n{done.stdout}\n{done.stderr}"
+
+
+def test_reference_is_what_the_specifications_say() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "docs" / "generate.py"), "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
