@@ -97,7 +97,7 @@ def modules() -> str:
     lines = ["# Modules", ""]
     names = sorted(path.stem for path in ROOT.glob("plugins/modules/*.py"))
     shown = subprocess.run(
-        [Path(sys.executable).parent / "ansible-doc", "--json"]
+        [str(Path(sys.executable).parent / "ansible-doc"), "--json"]
         + [f"{NAMESPACE}.{name}" for name in names],
         cwd=ROOT,
         capture_output=True,
