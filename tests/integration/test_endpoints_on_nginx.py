@@ -144,6 +144,17 @@ def ask(
     return fetch(Request(address=host.address, port=port, host=name, target=target, **more), 20)
 
 
+def deny_log(host: hosts.Host) -> list[str]:
+    # nginx writes it at least once a second.
+    time.sleep(1.5)
+    return inside(host, "cat", DENY_LOG).splitlines()
+
+
+def empty_deny_log(host: hosts.Host) -> None:
+    deny_log(host)
+    inside(host, "truncate", "--size", "0", DENY_LOG)
+
+
 def test_every_server_block_refuses_every_variant(host: hosts.Host, closed: Any) -> None:
     assert closed["result"]["changed"]
     assert any("location = /xmlrpc.php" in note for note in closed["notes"]), closed["notes"]
@@ -169,17 +180,16 @@ def test_the_sites_own_error_page_brings_no_php_back(host: hosts.Host) -> None:
 
 @pytest.mark.usefixtures("closed")
 def test_the_internal_location_cannot_be_asked_for(host: hosts.Host) -> None:
-    inside(host, "truncate", "--size", "0", DENY_LOG)
+    empty_deny_log(host)
     for target in ("/.wpward/deny", "//.wpward//deny", "/%2ewpward/deny", "/.wpward/deny/x"):
         assert ask(host, target).status == 404
-    time.sleep(1.5)
-    lines = inside(host, "cat", DENY_LOG).splitlines()
+    lines = deny_log(host)
     assert [line.split()[2:] for line in lines] == [["0", "blog.example"]] * 3
 
 
 @pytest.mark.usefixtures("closed")
 def test_refusals_are_in_the_deny_log_only_and_nobody_can_forge_a_line(host: hosts.Host) -> None:
-    inside(host, "truncate", "--size", "0", DENY_LOG)
+    empty_deny_log(host)
     access_log = "/var/log/nginx/blog-access.log"
     before = inside(host, "cat", access_log)
     forged = "1795299193.239 203.0.113.9 xmlrpc blog.example"
@@ -197,8 +207,7 @@ def test_refusals_are_in_the_deny_log_only_and_nobody_can_forge_a_line(host: hos
     )
     for target in targets:
         assert ask(host, target, method="POST", headers=headers).status == 403, target
-    time.sleep(1.5)
-    lines = inside(host, "cat", DENY_LOG).splitlines()
+    lines = deny_log(host)
     assert len(lines) == len(targets)
     peer = next(iter({line.split()[1] for line in lines}))
     for line in lines:
