@@ -67,7 +67,7 @@ _value:
   elements: dict
 """
 
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
@@ -94,13 +94,17 @@ def verify_checks(
     if vantage not in ("controller", "host"):
         raise AnsibleFilterError(f"vantage is '{vantage}'; it must be controller or host.")
     try:
-        complete, _networks = check_policy(policy, trusted or [])
+        complete, networks = check_policy(policy, trusted or [])
     except PolicyError as error:
         raise AnsibleFilterError(str(error)) from None
+    # On the host itself a reverse proxy may rightly be believed; a stranger comes from outside.
+    forged = _one_of_each_family(networks) if vantage == "controller" else []
     checks: dict[str, dict[str, Any]] = {}
     for site in evidence["sites"]:
         for connect in connections(evidence, site, address if vantage == "controller" else ""):
-            for check in checks_for_site(site, connect, complete, logins or [], guard):
+            for check in checks_for_site(
+                site, connect, complete, logins or [], guard, forged=forged
+            ):
                 if check["kind"] == "work" or not only_work:
                     checks[check["id"]] = check
     return list(checks.values())
@@ -141,6 +145,13 @@ def connections(
                 found[tuple(connect.values())] = connect
                 break
     return list(found.values())
+
+
+def _one_of_each_family(networks: list[str]) -> list[str]:
+    first: dict[int, str] = {}
+    for network in map(ip_network, networks):
+        first.setdefault(network.version, str(network[0]))
+    return list(first.values())
 
 
 def _outside(listen: dict[str, Any], address: str) -> str:

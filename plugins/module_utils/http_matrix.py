@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any, Dict, Iterator, Mapping, Sequence
 
 from ansible_collections.wpward.wordpress.plugins.module_utils.catalogue import (
@@ -19,6 +20,15 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.endpoint import (
 
 Check = Dict[str, Any]
 
+CLIENT_HEADERS = (
+    "X-Forwarded-For",
+    "X-Real-IP",
+    "CF-Connecting-IP",
+    "True-Client-IP",
+    "Fastly-Client-IP",
+)
+"""Headers from which servers behind a proxy take the client's address."""
+
 
 def checks_for_site(
     site: Mapping[str, Any],
@@ -27,6 +37,7 @@ def checks_for_site(
     logins: Sequence[str] = (),
     guard: bool = True,
     endpoints: tuple[Endpoint, ...] = ENDPOINTS,
+    forged: Sequence[str] = (),
 ) -> list[Check]:
     """The HTTP checks of one site over one connection, in the form that `http_checks` takes.
 
@@ -36,6 +47,8 @@ def checks_for_site(
     logins: login names whose appearance in an answer proves a leak. Requests that ask for a user
         by name are made for the first of them.
     guard: whether the guard plugin is installed, so that its refusals can be asked for.
+    forged: trusted addresses that a stranger claims to come from, by the headers of proxies: where
+        the server believes them from everybody, an endpoint under policy `trusted` is open.
     """
     asker = _Asker(site, connect, logins)
     checks = [asker.work(None, request) for request in SITE_WORK]
@@ -52,8 +65,21 @@ def checks_for_site(
                 checks.extend(asker.refuse(endpoint, request, (), wanted == TRUSTED))
         if wanted == TRUSTED:
             checks.extend(asker.trusted(endpoint, request) for request in endpoint.served)
+            for request in _claiming(endpoint.served[0], forged):
+                checks.extend(asker.refuse(endpoint, request, (403,), True))
     # Two templates can come to the same request where the site is at "/".
     return list({check["id"]: check for check in checks}.values())
+
+
+def _claiming(request: Request, forged: Sequence[str]) -> Iterator[Request]:
+    for address in forged:
+        for header in CLIENT_HEADERS:
+            yield replace(
+                request,
+                headers=(*request.headers, (header, address)),
+                note=f"claims to be {address} in {header}",
+                statuses=None,
+            )
 
 
 class _Asker:

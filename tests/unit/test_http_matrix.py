@@ -119,3 +119,20 @@ def test_a_note_tells_requests_with_the_same_target_apart() -> None:
     assert f"{server} xmlrpc refuse POST /blog/xmlrpc.php (forged cookie)" in ids
     assert f"{server} xmlrpc refuse POST /blog/xmlrpc.php HTTP/1.0" in ids
     assert f"{server} site work GET /blog/" in ids
+
+
+def test_a_stranger_who_claims_a_trusted_address_must_be_refused() -> None:
+    found = checks(policy={"xmlrpc": "trusted"}, forged=["192.0.2.7"])
+    claims = [check for check in of(found, "xmlrpc", "refuse") if "claims" in check["id"]]
+    assert {header for check in claims for header in check["headers"]} >= {
+        "X-Forwarded-For",
+        "CF-Connecting-IP",
+    }
+    for check in claims:
+        assert "192.0.2.7" in check["headers"].values()
+        assert check["expect"]["status"] == [403]
+        assert check["when_trusted"] == "served"
+
+
+def test_nobody_claims_anything_where_nobody_is_trusted() -> None:
+    assert not [check for check in checks(forged=["192.0.2.7"]) if "claims" in check["id"]]

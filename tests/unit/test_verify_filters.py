@@ -243,3 +243,15 @@ def test_a_service_that_no_friend_saw_is_a_note() -> None:
 def test_what_did_not_work_before_is_a_note() -> None:
     result = verify_result({"host": run(row("skipped", "work"))}, SITE)
     assert result["proven"] is True and "seen from the host: something" in result["notes"][0]
+
+
+def test_only_a_stranger_from_outside_claims_to_be_trusted() -> None:
+    policy, trusted = {"xmlrpc": "trusted"}, ["192.0.2.7/32", "198.51.100.0/24", "2001:db8::/48"]
+    document = evidence(vhost("a", listen("*")))
+
+    def claims(vantage: str) -> set[str]:
+        found = verify_checks(document, policy, trusted, vantage, "192.0.2.10")
+        return {check["headers"].get("X-Real-IP", "") for check in found} - {""}
+
+    assert claims("controller") == {"192.0.2.7", "2001:db8::"}
+    assert claims("host") == set()
