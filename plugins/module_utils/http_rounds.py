@@ -135,7 +135,7 @@ class Runner:
                 entries[check.id] = record(check, two, fingerprint(one, two))
                 results[check.id] = _result(check, judge(check, two), two)
             pending = [check for check in pending if "unanswered" in entries[check.id]]
-            if time.monotonic() + _PAUSE >= settle_until:
+            if not pending or time.monotonic() + _PAUSE >= settle_until:
                 break
             time.sleep(_PAUSE)
         return [results[check.id] for check in work], entries
