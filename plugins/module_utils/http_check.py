@@ -18,6 +18,7 @@ The plain data (JSON) of a check, as the catalogue writes it::
     headers    {name: value}; null instead of a value keeps a default header (Host, User-Agent,
                Accept, Accept-Encoding, Connection, Content-Length) from being sent
     body       str, one Latin-1 character per byte
+    note       what sets it apart in headers or body from a check with the same target, for reports
     expect     {"status": [int] or null, "must_not_match": [regex], "must_match": [regex]}
                status 444 stands for a connection closed without an answer
     when_trusted  "served" on a "refuse" check: a trusted client is let through, so the check says
@@ -64,6 +65,7 @@ class Check:
     must_not_match: tuple[re.Pattern[str], ...]
     must_match: tuple[re.Pattern[str], ...]
     served_when_trusted: bool
+    note: str = ""
 
     @property
     def shown(self) -> str:
@@ -72,7 +74,9 @@ class Check:
         parts = [request.method, _printable(request.target)]
         if request.version != "1.1":
             parts.append(f"HTTP/{request.version}")
-        if (
+        if self.note:
+            parts.append(f"({self.note})")
+        elif (
             request.body
             and request.method != "GET"
             and "xml" not in request.body[:8].decode("latin-1")
@@ -143,6 +147,7 @@ def _parse(name: str, data: Mapping[str, Any]) -> Check:
         must_not_match=tuple(re.compile(p) for p in expect.get("must_not_match") or ()),
         must_match=tuple(re.compile(p) for p in expect.get("must_match") or ()),
         served_when_trusted=data.get("when_trusted") == "served",
+        note=str(data.get("note") or ""),
     )
 
 

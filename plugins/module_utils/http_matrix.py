@@ -164,6 +164,7 @@ class _Asker:
             "version": request.version,
             "headers": dict(request.headers),
             "body": self._fill(request.body),
+            "note": request.note,
             "expect": {
                 "status": list(statuses) or None,
                 "must_not_match": list(must_not_match),
