@@ -81,7 +81,7 @@ class Endpoint:
         their answers harmless.
     served: what its legitimate users send; must work where the policy is `open`, and for trusted
         clients where it is `trusted`.
-    served_shows: regular expressions, one of which must match each of a trusted client's answers.
+    served_shows: regular expressions that must match a trusted client's answers.
     lookalikes: harmless requests that careless rules refuse; must work under every policy.
     """
 
@@ -94,7 +94,7 @@ class Endpoint:
     leaks: tuple[str, ...]
     refused: tuple[Request, ...]
     served: tuple[Request, ...]
-    served_shows: tuple[str, ...]
+    served_shows: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     guarded: tuple[Request, ...] = ()

@@ -72,7 +72,6 @@ def test_an_entry_is_complete(endpoint: Endpoint) -> None:
     assert endpoint.paths or endpoint.parameters
     assert endpoint.refused
     assert endpoint.served
-    assert endpoint.served_shows
     assert endpoint.lookalikes
 
 
