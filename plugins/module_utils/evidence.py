@@ -35,6 +35,22 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.wordpress_discove
 SCHEMA = 1
 
 
+def _printable(value: Any, strange: set[str]) -> Any:
+    """The same without bytes that are not UTF-8, which Ansible refuses to carry: they become
+    ``\\xHH``, a name that no file has, so that nothing is done to a wrong one. Collects the texts
+    where that was needed."""
+    if isinstance(value, str):
+        text = value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        if text != value:
+            strange.add(text)
+        return text
+    if isinstance(value, dict):
+        return {_printable(key, strange): _printable(one, strange) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_printable(one, strange) for one in value]
+    return value
+
+
 def _logs(vhosts: Sequence[Vhost]) -> dict[tuple[str, str], list[Vhost]]:
     """(path, format name) -> the server blocks that write it, one entry per real file."""
     logs: dict[tuple[str, str], list[Vhost]] = {}
@@ -188,7 +204,7 @@ def collect(since: int, time_budget: float) -> dict[str, Any]:
         )
     formats = nginx["log_formats"] if nginx else {}
     access = _access(vhosts, sites, formats, since, time.monotonic() + time_budget, problems)
-    return {
+    document = {
         "schema": SCHEMA,
         "collected_at": access_log.iso(int(began)),
         "since": access_log.iso(since),
@@ -199,5 +215,10 @@ def collect(since: int, time_budget: float) -> dict[str, Any]:
         "sites": [site.describe() for site in sites],
         "processes": list(processes.describe(running)),
         "access": access,
-        "problems": problems.describe(),
     }
+    strange: set[str] = set()
+    document = _printable(document, strange)
+    for text in sorted(strange):
+        problems.add("name_not_utf8", f"{text} is not UTF-8; what lies there cannot be changed.")
+    document["problems"] = _printable(problems.describe(), strange)
+    return document

@@ -53,7 +53,7 @@ EXAMPLES = r"""
 RETURN = r"""
 evidence:
   description:
-    - The evidence document. Times are UTC. Paths that are not UTF-8 hold lone surrogates.
+    - The evidence document. Times are UTC. Bytes that are not UTF-8 stand as C(\xHH).
   returned: success
   type: dict
   contains:
@@ -315,9 +315,9 @@ evidence:
         What is missing or could not be read, as C(id) and one sentence (C(message)). Ids:
         V(systemd_missing), V(nginx_not_found), V(nginx_not_running), V(nginx_several),
         V(nginx_config_invalid), V(nginx_config_unread), V(nginx_files_differ), V(root_unknown),
-        V(wordpress_not_found),
-        V(wordpress_not_configured), V(content_dir_unknown), V(log_unreadable), V(log_not_a_file),
-        V(log_format_unusable), V(log_format_mismatch), V(log_forgeable), V(log_time_budget).
+        V(wordpress_not_found), V(wordpress_not_configured), V(content_dir_unknown),
+        V(log_unreadable), V(log_not_a_file), V(name_not_utf8), V(log_format_unusable),
+        V(log_format_mismatch), V(log_forgeable), V(log_time_budget).
       type: list
       elements: dict
 """
