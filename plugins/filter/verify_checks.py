@@ -68,6 +68,7 @@ _value:
 """
 
 from ipaddress import ip_address, ip_network
+from socket import getaddrinfo
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
@@ -116,34 +117,33 @@ def connections(
     """How to reach a site's server blocks: from outside by ``address``, or on the host itself."""
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for vhost in evidence["vhosts"]:
-        if vhost["id"] not in site["vhosts"]:
-            continue
-        ports: set[int] = set()
-        for listen in sorted(vhost["listens"], key=lambda one: ":" in one.get("address", "")):
-            if "unix" in listen or listen["port"] in ports:
-                continue
-            target = _outside(listen, address) if address else _inside(listen, vhost, evidence)
-            if target:
-                ports.add(listen["port"])
-                connect = {
-                    "address": target,
-                    "port": listen["port"],
-                    "tls": listen["tls"],
-                    "host": _host(vhost, site, listen),
-                    "proxy_protocol": bool(listen.get("proxy_protocol")),
-                }
+        if vhost["id"] in site["vhosts"]:
+            for connect in vhost_connections(evidence, site, vhost, address):
                 found[tuple(connect.values())] = connect
-        for listen in vhost["listens"]:
-            if "unix" in listen and not ports and not address:
-                path = f"unix:{listen['unix']}"
-                connect = {
-                    "address": path,
-                    "port": 0,
-                    "tls": False,
-                    "host": _host(vhost, site, {"port": 80, "tls": False}),
-                }
-                found[tuple(connect.values())] = connect
-                break
+    return list(found.values())
+
+
+def vhost_connections(
+    evidence: dict[str, Any], site: dict[str, Any], vhost: dict[str, Any], address: str
+) -> list[dict[str, Any]]:
+    """How to reach one server block; [] where nobody can from there."""
+    found: dict[int, dict[str, Any]] = {}
+    listens = [listen for listen in vhost["listens"] if "unix" not in listen]
+    for listen in sorted(listens, key=lambda one: ":" in one["address"]):
+        inside_or_outside = _outside if address else _inside
+        target = inside_or_outside(listen, vhost, evidence, address)
+        if target and listen["port"] not in found:
+            found[listen["port"]] = {
+                "address": target,
+                "port": listen["port"],
+                "tls": listen["tls"],
+                "host": _host(vhost, site, listen),
+                "proxy_protocol": bool(listen.get("proxy_protocol")),
+            }
+    paths = [listen["unix"] for listen in vhost["listens"] if "unix" in listen]
+    if paths and not found and not address:
+        host = _host(vhost, site, {"port": 80, "tls": False})
+        return [{"address": f"unix:{paths[0]}", "port": 0, "tls": False, "host": host}]
     return list(found.values())
 
 
@@ -154,11 +154,33 @@ def _one_of_each_family(networks: list[str]) -> list[str]:
     return list(first.values())
 
 
-def _outside(listen: dict[str, Any], address: str) -> str:
-    return "" if _is_loopback(listen["address"]) else address
+def _outside(
+    listen: dict[str, Any], _vhost: dict[str, Any], evidence: dict[str, Any], address: str
+) -> str:
+    """The address at which the controller meets this server block."""
+    wanted = listen["address"]
+    if _is_loopback(wanted):
+        return ""
+    own = evidence["host"].get("addresses", [])
+    if wanted not in _WILDCARDS:
+        # Behind address translation the host does not know the address it is reached by.
+        return str(wanted) if wanted in own and set(_resolved(address)) & set(own) else address
+    if ":" not in address or ":" in wanted:
+        # With ipv6only=off a socket for :: takes IPv4 as well.
+        return address
+    return next((one for one in own if ":" not in one and not _is_local(one)), address)
 
 
-def _inside(listen: dict[str, Any], vhost: dict[str, Any], evidence: dict[str, Any]) -> str:
+def _resolved(address: str) -> list[str]:
+    try:
+        return [str(found[4][0]) for found in getaddrinfo(address, None)]
+    except OSError:
+        return []
+
+
+def _inside(
+    listen: dict[str, Any], vhost: dict[str, Any], evidence: dict[str, Any], _address: str
+) -> str:
     """An address of the host at which nginx picks this server block and no more specific one."""
     if listen["address"] not in _WILDCARDS:
         return str(listen["address"])
@@ -172,6 +194,11 @@ def _inside(listen: dict[str, Any], vhost: dict[str, Any], evidence: dict[str, A
     }
     own = [a for a in evidence["host"].get("addresses", []) if (":" in a) == (":" in loopback)]
     return next((a for a in [loopback, *own] if a not in taken), "")
+
+
+def _is_local(address: str) -> bool:
+    literal = ip_address(address)
+    return literal.is_loopback or literal.is_link_local
 
 
 def _is_loopback(address: str) -> bool:

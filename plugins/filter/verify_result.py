@@ -49,7 +49,13 @@ _value:
 
 from typing import Any
 
+from ansible_collections.wpward.wordpress.plugins.filter.verify_checks import vhost_connections
 from ansible_collections.wpward.wordpress.plugins.module_utils.http_report import table
+
+_WHO_AM_I = (
+    "If the web server sees the controller by another address than SSH does (a jump host, address "
+    "translation), say so in verify_seen_as: who is trusted decides what must come back."
+)
 
 
 def verify_result(
@@ -84,8 +90,12 @@ def verify_result(
             for server in sorted(not_reached)
         ]
     gaps = _gaps(seen, evidence)
-    notes += _unseen_service(seen)
+    notes += _unseen_service(seen) + _unasked(seen, evidence)
     lines = [table(failures)] if failures else []
+    if any(
+        row["vantage"] == "controller" and row["endpoint"] in _restricted(seen) for row in failures
+    ):
+        lines.append(_WHO_AM_I)
     return {
         "proven": passed > 0 and not failures and not gaps,
         "passed": passed,
@@ -95,6 +105,33 @@ def verify_result(
         "gaps": gaps,
         "notes": notes,
     }
+
+
+def _restricted(seen: dict[str, dict[str, Any]]) -> set[str]:
+    """Endpoints that look different to trusted clients."""
+    return {
+        row["endpoint"]
+        for run in seen.values()
+        for row in run["endpoints"]
+        if row["kind"] == "trusted"
+    }
+
+
+def _unasked(seen: dict[str, dict[str, Any]], evidence: dict[str, Any]) -> list[str]:
+    members = {
+        (vhost["id"], site["id"])
+        for site in evidence["sites"]
+        for vhost in evidence["vhosts"]
+        if vhost["id"] in site["vhosts"]
+        and not any(
+            vhost_connections(evidence, site, vhost, "any" if vantage == "controller" else "")
+            for vantage in seen
+        )
+    }
+    return [
+        f"{site}: server block {vhost} was not asked; nothing reaches it from {' or '.join(seen)}"
+        for vhost, site in sorted(members)
+    ]
 
 
 def _gaps(seen: dict[str, dict[str, Any]], evidence: dict[str, Any]) -> list[str]:

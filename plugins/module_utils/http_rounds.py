@@ -55,8 +55,8 @@ class Settings:
     timeout: for one request, from connecting to the last byte.
     time_limit: for everything; what is left then has failed.
     settle: how long failed checks are tried again.
-    source: local address to come from; seen_as: the address that the server sees instead of the
-    local one (address translation in between).
+    source: local address to come from; seen_as: the address that the server sees instead of a
+    local one of the same family (address translation in between).
     trusted: networks (CIDR) whose clients the server lets through.
     before: entries of :func:`record_all`, by check id.
     """
@@ -142,12 +142,11 @@ class Runner:
 
     def source_of(self, check: Check) -> str:
         """The address that the server will see for ``check``; "" where there is no route."""
-        if self._settings.seen_as:
-            return self._settings.seen_as
         key = (check.request.address, check.request.port)
         if key not in self._sources:
             self._sources[key] = source_towards(*key, self._settings.source)
-        return self._sources[key]
+        local, seen_as = self._sources[key], self._settings.seen_as
+        return seen_as if seen_as and (":" in seen_as) == (":" in local) else local
 
     def _skipped(self, check: Check) -> Result | None:
         """The result of a check that says nothing from here, or None where it has to be sent."""

@@ -59,7 +59,7 @@ options:
   seen_as:
     description:
       - IP address as which the server sees this client, where address translation makes it another
-        one than the local address.
+        one than the local address. Connections of the other family are not affected.
     type: str
   trusted:
     description:

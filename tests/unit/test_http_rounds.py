@@ -140,6 +140,8 @@ def test_a_trusted_vantage_asks_as_a_trusted_client(site: Callable[[Answer], Sit
     assert outside[1].verdict.reason == "127.8.8.8 is not trusted"
     seen_as = Settings(trusted=("203.0.113.0/24",), seen_as="203.0.113.9")
     assert outcomes(seen_as, *checks)[:2] == ["skipped", "passed"]
+    other_family = Settings(trusted=("2001:db8::/32",), seen_as="2001:db8::7", source="127.8.8.8")
+    assert outcomes(other_family, *checks)[:2] == ["passed", "skipped"]
 
 
 def test_a_stranger_that_is_served_has_failed(site: Callable[[Answer], Site]) -> None:

@@ -55,6 +55,29 @@ def test_a_specific_address_is_asked_itself() -> None:
     assert places(document, "blog.example") == [("blog.example", 8080)]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "address", "target"),
+    [
+        ("192.0.2.99", "192.0.2.10", "192.0.2.99"),  # both are the host's own
+        ("192.0.2.99", "198.51.100.1", "198.51.100.1"),  # translated: its own is not reachable
+        ("192.0.2.98", "192.0.2.10", "192.0.2.10"),
+        ("::", "192.0.2.10", "192.0.2.10"),
+        ("::", "2001:db8::10", "2001:db8::10"),
+        ("*", "2001:db8::10", "192.0.2.10"),
+        ("*", "blog.example", "blog.example"),
+        ("::", "blog.example", "blog.example"),
+        ("*", "192.0.2.10", "192.0.2.10"),
+    ],
+)
+def test_the_controller_goes_where_the_server_block_listens(
+    wanted: str, address: str, target: str
+) -> None:
+    document = evidence(vhost("a", listen(wanted)))
+    own = ["fe80::1", "192.0.2.10", "192.0.2.99", "2001:db8::10"]
+    document["host"]["addresses"] = own
+    assert places(document, address) == [(target, 80)]
+
+
 @pytest.mark.parametrize("loopback", ["127.0.0.1", "::1", "localhost"])
 def test_the_controller_does_not_ask_for_a_loopback_port(loopback: str) -> None:
     assert places(evidence(vhost("a", listen(loopback, 8080))), "192.0.2.10") == []
@@ -232,6 +255,21 @@ def test_a_refusal_that_no_stranger_saw_is_a_gap() -> None:
     assert verify_result({"controller": inside, "host": outside}, SITE)["proven"] is True
     result = verify_result({"controller": inside}, SITE)
     assert result["proven"] is False and "nobody saw it refused" in result["gaps"][0]
+
+
+def test_a_server_block_that_nobody_can_ask_is_a_note() -> None:
+    document = evidence(vhost("a", listen()), vhost("b", listen("127.0.0.1", 8080)))
+    assert verify_result({"controller": run(), "host": run()}, document)["notes"] == []
+    [note] = verify_result({"controller": run()}, document)["notes"]
+    assert "server block b was not asked" in note
+
+
+def test_who_the_controller_is_matters_where_somebody_is_trusted() -> None:
+    friend = run(row("failed"), endpoints=(sums("trusted", 0, 2), sums("refuse", 1, 0)))
+    assert "verify_seen_as" in verify_result({"controller": friend}, SITE)["table"]
+    assert "verify_seen_as" not in verify_result({"host": friend}, SITE)["table"]
+    stranger = run(row("failed"), endpoints=(sums("refuse", 1, 0),))
+    assert "verify_seen_as" not in verify_result({"controller": stranger}, SITE)["table"]
 
 
 def test_a_service_that_no_friend_saw_is_a_note() -> None:
