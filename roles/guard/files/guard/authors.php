@@ -5,7 +5,7 @@
 add_filter( 'request', __NAMESPACE__ . '\refuse_query', PHP_INT_MAX );
 // Before redirect_canonical(), which would answer with the author's address.
 add_action( 'template_redirect', __NAMESPACE__ . '\refuse_archive', -PHP_INT_MAX );
-add_filter( 'author_link', __NAMESPACE__ . '\author_link', PHP_INT_MAX );
+add_filter( 'author_link', __NAMESPACE__ . '\author_link', PHP_INT_MAX, 2 );
 add_filter( 'author_feed_link', __NAMESPACE__ . '\author_feed_link', PHP_INT_MAX );
 add_filter( 'wp_sitemaps_add_provider', __NAMESPACE__ . '\sitemap_provider', PHP_INT_MAX, 2 );
 
@@ -74,8 +74,8 @@ function refuse_archive() {
 }
 
 /** The home page: themes wrap names in this link, and an empty or broken one would show. */
-function author_link( $link ) {
-	return closed( 'author_by_id' ) ? home_url( '/' ) : $link;
+function author_link( $link, $user_id ) {
+	return closed( 'author_by_id' ) && ! is_oneself( $user_id ) ? home_url( '/' ) : $link;
 }
 
 function author_feed_link( $link ) {

@@ -41,6 +41,11 @@ function may_see_users() {
 	return $answers[ $key ];
 }
 
+/** Nobody has to be protected from their own name. */
+function is_oneself( $user_id ) {
+	return (int) $user_id > 0 && (int) $user_id === get_current_user_id();
+}
+
 function required_capability() {
 	$capability = defined( 'WPWARD_GUARD_CAPABILITY' ) ? WPWARD_GUARD_CAPABILITY : CAPABILITY;
 	$capability = apply_filters( 'wpward_guard_capability', $capability );

@@ -7,7 +7,7 @@ add_filter( 'the_modified_author', __NAMESPACE__ . '\name_of_last_editor', PHP_I
 foreach ( array( 'display_name', 'nickname', 'first_name', 'last_name', 'user_login' ) as $field ) {
 	add_filter( "get_the_author_{$field}", __NAMESPACE__ . '\name_of_author', PHP_INT_MAX, 2 );
 }
-add_filter( 'get_the_author_user_nicename', __NAMESPACE__ . '\slug_of_author', PHP_INT_MAX );
+add_filter( 'get_the_author_user_nicename', __NAMESPACE__ . '\slug_of_author', PHP_INT_MAX, 2 );
 add_filter( 'get_comment_author', __NAMESPACE__ . '\name_of_comment_author', PHP_INT_MAX, 3 );
 add_filter( 'comment_reply_link_args', __NAMESPACE__ . '\reply_link', PHP_INT_MAX, 2 );
 add_filter( 'get_avatar_data', __NAMESPACE__ . '\avatar', PHP_INT_MAX, 2 );
@@ -23,7 +23,7 @@ function neutral_name() {
 
 /** The name, or a neutral one where it is what the user logs in with. */
 function spoken_name( $name, $user ) {
-	if ( ! is_string( $name ) || ! is_object( $user ) || ! isset( $user->user_login ) ) {
+	if ( ! is_string( $name ) || ! is_object( $user ) || ! isset( $user->user_login ) || is_oneself( $user->ID ) ) {
 		return $name;
 	}
 	foreach ( array( $user->user_login, $user->user_nicename, $user->user_email ) as $login ) {
@@ -52,8 +52,8 @@ function name_of_author( $name, $user_id ) {
 }
 
 /** Themes build class names and addresses from it, so it stays one plain word. */
-function slug_of_author( $slug ) {
-	return closed( 'author_by_id' ) ? 'author' : $slug;
+function slug_of_author( $slug, $user_id ) {
+	return closed( 'author_by_id' ) && ! is_oneself( $user_id ) ? 'author' : $slug;
 }
 
 function name_of_comment_author( $name, $comment_id, $comment = null ) {
@@ -103,7 +103,7 @@ function body_classes( $classes ) {
 
 function without_name_of( $user_id, $classes ) {
 	$user = $user_id ? get_userdata( $user_id ) : false;
-	if ( ! $user || ! is_array( $classes ) || ! closed( 'author_by_id' ) ) {
+	if ( ! $user || is_oneself( $user_id ) || ! is_array( $classes ) || ! closed( 'author_by_id' ) ) {
 		return $classes;
 	}
 	$name = sanitize_html_class( $user->user_nicename, $user->ID );

@@ -43,7 +43,7 @@ function own_record_only( $handlers ) {
 			$permission = isset( $handler['permission_callback'] ) ? $handler['permission_callback'] : '__return_true';
 
 			$handlers[ $key ]['permission_callback'] = function ( $request ) use ( $permission ) {
-				if ( (int) $request['id'] === get_current_user_id() ) {
+				if ( is_oneself( $request['id'] ) ) {
 					return call_user_func( $permission, $request );
 				}
 				// The words of WordPress for an id that does not exist.

@@ -1,0 +1,83 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The role on a host with several sites: there, again, changed, gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from integration.guard.wordpress import HERE, Ask, Site
+from testbed import hosts, podman
+
+ROOT = HERE.parents[2]
+BIN = Path(sys.executable).parent
+DOCROOTS = ("/var/www/blog", "/var/www/second", "/var/www/sub/blog")
+OPEN = dict.fromkeys(
+    ("xmlrpc", "author_by_id", "rest_users", "users_sitemap", "wlwmanifest"), "open"
+)
+
+
+def apply(host: hosts.Host, run: str, **variables: object) -> str:
+    done = subprocess.run(
+        [
+            str(BIN / "ansible-playbook"),
+            *("--inventory", host.inventory, "--diff"),
+            *("--extra-vars", json.dumps({"run": run, **variables})),
+            str(HERE / "role.yml"),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def plugins(host: hosts.Host) -> list[str]:
+    listed = podman.execute(
+        host.container,
+        ["find", "/var/www", "-name", "wpward-guard.php", "-printf", "%p %U %G %m\n"],
+    )
+    return sorted(listed.splitlines())
+
+
+def test_there_again_changed_and_gone(make_host: Callable[..., hosts.Host]) -> None:
+    host = make_host("guard-role", vhosts=["second", "sub"])
+    before = podman.execute(host.container, ["find", "/var/www", "-printf", "%p %m %U %G\n"])
+    site = Site(host.address, 80, "second.example")
+    assert site.ask(Ask("/?author=1")).status == 301
+
+    assert "changed=2" in apply(host, "first")
+    assert plugins(host) == [
+        f"{docroot}/wp-content/mu-plugins/wpward-guard.php 0 0 644" for docroot in sorted(DOCROOTS)
+    ]
+    assert site.ask(Ask("/?author=1")).status == 404
+
+    assert "changed=0" in apply(host, "second")
+
+    units = podman.execute(
+        host.container, ["systemctl", "list-units", "--plain", "--no-legend", "php*-fpm.service"]
+    )
+    said = apply(
+        host,
+        "third",
+        guard_policy={"author_by_id": "open"},
+        guard_reload_units=[units.split()[0]],
+    )
+    assert "changed=2" in said
+    assert "+\t'author_by_id' => 'open'," in said
+    assert site.ask(Ask("/?author=1")).status == 301
+
+    apply(host, "fourth", guard_policy=OPEN, guard_neutral_login=False)
+    assert plugins(host) == []
+
+    podman.execute(host.container, ["python3", "/var/lib/wpward/rollback.py", "rollback", "--all"])
+    after = podman.execute(host.container, ["find", "/var/www", "-printf", "%p %m %U %G\n"])
+    assert sorted(after.splitlines()) == sorted(before.splitlines())
