@@ -14,10 +14,10 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Callable
 
 import pytest
 from ansible_collections.wpward.wordpress.plugins.module_utils.journal import Journal

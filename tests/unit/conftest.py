@@ -1,0 +1,21 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Keeps the controller's tests out where only the library's own needs are installed."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+# The library is tested on the servers' Pythons too, without anything of the controller.
+collect_ignore = (
+    []
+    if find_spec("ansible")
+    else [
+        "test_cli.py",
+        "test_endpoints_role.py",
+        "test_guard_role.py",
+        "test_nginx_config_oracle.py",
+        "test_testbed.py",
+        "test_testbed_flood.py",
+        "test_verify_filters.py",
+    ]
+)
