@@ -65,7 +65,7 @@ def changed_at(path: str) -> float | None:
         return None
 
 
-def names_in(path: str, limit: int = 2000) -> list[str]:
+def names_in(path: str, limit: int = 20000) -> list[str]:
     """The names in a directory, sorted; none where it cannot be read."""
     if "\0" in path:
         return []

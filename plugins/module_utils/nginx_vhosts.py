@@ -21,6 +21,8 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.problems import P
 SERVER_FILE = "wpward/server.conf"
 _PORT = re.compile(r"(?P<first>\d+)(?:-(?P<last>\d+))?$")
 _ADDRESS = re.compile(r"(?P<address>\[[^\]]*\]|[^:\[\]]+)(?::(?P<first>\d+)(?:-(?P<last>\d+))?)?$")
+_LOCATION = re.compile(r"(?P<modifier>=|\^~)? ?(?P<path>/\S*)$")
+"""A prefix or an exact location; not a regular expression and not a named one."""
 _NOT_CONTENT = ("types", "map", "geo", "split_clients", "upstream")
 
 
@@ -212,52 +214,45 @@ class _Reader:
             if not one.args[0].startswith(("syslog:", "memory:")) and one.args[0] != "stderr"
         ]
 
-    def _location_path(self, location: Directive) -> str | None:
-        """The URL path of a prefix or exact location; None for a regular expression."""
-        if len(location.args) == 1 and not location.args[0].startswith(("~", "@")):
-            return location.args[0]
-        if len(location.args) == 2 and location.args[0] in ("=", "^~"):
-            return location.args[1]
-        return None
-
     def _roots(
-        self, block: tuple[Directive, ...] | None, inherited: str, url_path: str, where: str
+        self, block: tuple[Directive, ...] | None, inherited: str, base: str | None, outermost: bool
     ) -> Iterator[tuple[str, str, str]]:
-        """(kind, URL path, directory) of this level and the locations in it."""
+        """(``root`` or ``alias``, URL path, directory) of this level and the locations in it.
+
+        ``base``: the URL path that this level is for; None where a regular expression decides.
+        """
         level = self._expand(block)
         own = [one.args[0] for one in level if one.name == "root" and len(one.args) == 1]
         root = own[-1] if own else inherited
-        if where == "server" or own:
-            yield "root", url_path, root
+        if outermost or own:
+            # A root is joined with the whole path, so below a location only a part is reachable.
+            yield "root", base or "/", root + (base or "/")
         for one in level:
-            if one.name == "alias" and len(one.args) == 1 and where == "prefix":
-                yield "alias", url_path, one.args[0]
+            if one.name == "alias" and len(one.args) == 1 and base is not None:
+                yield "alias", base, one.args[0]
             elif one.name == "location":
-                path = self._location_path(one)
-                inner = "prefix" if path is not None else "regex"
-                yield from self._roots(one.block, root, path if path is not None else "/", inner)
+                match = _LOCATION.match(" ".join(one.args))
+                if match is None or match.group("modifier") != "=":
+                    inner = "/" + match.group("path").strip("/") + "/" if match else None
+                    inner = "/" if inner == "//" else inner
+                    yield from self._roots(one.block, root, inner, False)
             elif one.name in ("if", "limit_except"):
-                yield from self._roots(one.block, root, url_path, where + " if")
+                yield from self._roots(one.block, root, base, False)
 
     def _directories(
         self, server: Directive, inherited: str, names: Sequence[str]
     ) -> Iterator[Root]:
-        seen = set()
-        for kind, url_path, value in self._roots(server.block, inherited, "/", "server"):
+        for kind, base, value in self._roots(server.block, inherited, "/", True):
             paths = _fill_in(value, names)
-            if not paths and (kind, value) not in seen:
+            if not paths:
                 self._problems.add(
                     "root_unknown",
                     f"The server block at {server.file}:{server.line} has the {kind} {value}, "
                     "whose variables the configuration does not resolve; WordPress sites below it "
                     "are not seen.",
                 )
-            seen.add((kind, value))
             for path in paths:
-                directory = posixpath.normpath(self._absolute(path))
-                # root serves URL paths from "/", an alias from the location's own path.
-                base = "/" + url_path.strip("/") + "/" if kind == "alias" else "/"
-                yield Root(base if base != "//" else "/", directory)
+                yield Root(base, posixpath.normpath(self._absolute(path)))
 
     def _rules(self, server: Directive) -> list[dict[str, object]]:
         rules: list[dict[str, object]] = []

@@ -125,13 +125,18 @@ def test_roots_of_server_locations_and_aliases(nginx: Nginx) -> None:
     vhost = nginx.vhost(
         "root /var/www/blog/; location /shop { alias /srv/shop/; }"
         "location ^~ /news/ { root /srv/news; location ~ x { root /srv/deep; } }"
+        "location =/e { root /srv/exact; } location @n { root /srv/named; }"
+        "location ^~/docs { root /srv; } location / { root /srv/all; }"
         "location ~ ^/u/ { alias /srv/u; } if ($x) { root /srv/if; } location = /f { return 200; }"
     )
     assert sorted((root.url_path, root.path) for root in vhost.roots) == [
+        ("/", "/srv/all"),
         ("/", "/srv/deep"),
         ("/", "/srv/if"),
-        ("/", "/srv/news"),
+        ("/", "/srv/named"),
         ("/", "/var/www/blog"),
+        ("/docs/", "/srv/docs"),
+        ("/news/", "/srv/news/news"),
         ("/shop/", "/srv/shop"),
     ]
 
