@@ -78,6 +78,6 @@ def test_there_again_changed_and_gone(make_host: Callable[..., hosts.Host]) -> N
     apply(host, "fourth", guard_policy=OPEN, guard_neutral_login=False)
     assert plugins(host) == []
 
-    podman.execute(host.container, ["python3", "/var/lib/wpward/rollback.py", "rollback", "--all"])
+    podman.execute(host.container, ["python3", "/var/lib/wpward/rollback.py", "rollback"])
     after = podman.execute(host.container, ["find", "/var/www", "-printf", "%p %m %U %G\n"])
     assert sorted(after.splitlines()) == sorted(before.splitlines())
