@@ -312,10 +312,12 @@ def main() -> None:
         runner = Runner(_settings(module.params))
     except (CheckError, PolicyError, _ArgumentError) as error:
         module.fail_json(msg=str(error))
+    recorded: dict[str, Any] = {}
     if module.params["record"]:
-        results, baseline = runner.record_all(checks)
-        module.exit_json(baseline=baseline, **report(results, module.params["report"]))
-    module.exit_json(**report(runner.prove(checks), module.params["report"]))
+        results, recorded["baseline"] = runner.record_all(checks)
+    else:
+        results = runner.prove(checks)
+    module.exit_json(changed=False, **recorded, **report(results, module.params["report"]))
 
 
 if __name__ == "__main__":
