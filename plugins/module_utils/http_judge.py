@@ -20,6 +20,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.http_answer impor
 from ansible_collections.wpward.wordpress.plugins.module_utils.http_check import (
     REFUSE,
     TRUSTED,
+    WORK,
     Check,
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.http_fingerprint import (
@@ -60,7 +61,7 @@ def judge(
     ``before`` is the entry that :func:`record` made of a work check before the change, or None:
     then the work check is judged by its expectations, and a redirect will do as well.
     """
-    if check.kind == "work" and before is not None:
+    if check.kind == WORK and before is not None:
         return _compared(check, exchange, before, lines_kept)
     if exchange.outcome == UNREACHABLE:
         return Verdict(NOT_REACHED, exchange.detail)
@@ -131,10 +132,12 @@ def _compared(
     check: Check, exchange: Exchange, before: dict[str, Any], lines_kept: float
 ) -> Verdict:
     broken = before.get("broken") or ""
-    if before.get("unanswered"):
+    if broken:
         served = _served(check, exchange)
-        found = [] if served.outcome == PASSED else [served.reason]
-    else:
+        if served.outcome == PASSED:
+            return served
+        found = [served.reason]
+    if not before.get("unanswered"):
         found = differences(before, exchange, lines_kept)
     if not found and exchange.outcome == ANSWERED:
         return Verdict(PASSED, _came_back(exchange))

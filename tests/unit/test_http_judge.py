@@ -177,7 +177,8 @@ def compared(before: Exchange, after: Exchange) -> str:
         (Exchange(SILENT, "no answer"), Exchange(SILENT, "no answer"), SKIPPED),
         (Exchange(UNREACHABLE, "no"), Exchange(UNREACHABLE, "no"), SKIPPED),
         (Exchange(SILENT, "no answer"), answer(200, PAGE), PASSED),
-        (answer(502, "x"), answer(200, PAGE), SKIPPED),
+        (answer(502, "x"), answer(200, PAGE), PASSED),
+        (answer(502, "x"), answer(504, "x"), SKIPPED),
         (answer(500, PAGE + FATAL), answer(500, PAGE + FATAL), PASSED),
         # ... but an error of PHP that was not there is our doing.
         (Exchange(SILENT, "no answer"), answer(500, "x"), FAILED),
