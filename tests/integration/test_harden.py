@@ -37,12 +37,8 @@ def trusting(host: hosts.Host) -> dict[str, object]:
 
 
 def diff_of(output: str) -> list[str]:
-    """The lines of all diffs that a run printed, without what names the moment."""
-    return [
-        line
-        for line in output.splitlines()
-        if re.match(r"[-+@ ]", line) and "generated" not in line and not line.startswith("     ")
-    ]
+    """All diffs that a run printed, each from its head to the result of its task."""
+    return re.findall(r"^--- before.*?(?=^(?:changed|ok): \[)", output, re.MULTILINE | re.DOTALL)
 
 
 def nginx_workers(host: hosts.Host) -> str:
@@ -57,6 +53,7 @@ def test_a_run_and_its_rollback(host, playbook, tree, trusting) -> None:  # type
 
     first = playbook(host, "harden", "--diff", **trusting).proven()
     assert dry.changed(host.name) == first.changed(host.name) == 2
+    assert len(diff_of(dry.output)) == 2
     assert diff_of(dry.output) == diff_of(first.output), "check mode showed another diff"
     assert first.executions[host.name] <= MOST_EXECUTIONS
 
