@@ -59,9 +59,11 @@ class Place:
 
     def holds(self, name: bytes) -> bool:
         """Tell whether the directory has an entry of this name."""
-        return not self.missing and os.access(
-            name, os.F_OK, dir_fd=self.descriptor, follow_symlinks=False
-        )
+        try:
+            os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return not self.missing
 
     def enter(self, make: bool = False) -> None:
         """Go down into the missing directories, making them where ``make`` is set."""

@@ -120,17 +120,7 @@ class Transaction:
         """
         done: list[Json] = []
         with contextlib.ExitStack() as stack:
-            work: list[tuple[Json, Place, Json]] = []
-            for entry in self.manifest["files"]:
-                try:
-                    place = resolve(entry["real"], follow=False)
-                    stack.callback(place.close)
-                    present = snapshot(place)[0]
-                except (Refused, NotADirectoryError) as error:
-                    raise Conflict(self._conflict(entry, sentence(error))) from error
-                wanted = self._must_restore(entry, place, present)
-                if not place.missing:
-                    work.append((entry, place, present if wanted else entry["before"]))
+            work = self.examine(stack, {})
             if self.state == APPLIED:
                 self.become(ROLLING_BACK)
             for entry, place, present in reversed(work):
@@ -142,6 +132,27 @@ class Transaction:
             for path in reversed(self.manifest["directories"]):
                 remove_directory(path)
         return done
+
+    def examine(
+        self, stack: contextlib.ExitStack, known: dict[str, Json]
+    ) -> list[tuple[Json, Place, Json]]:
+        """Return each file's entry, its place, and its present state as far as it is ours.
+
+        ``known``, by real path, stands in for what is on the disk. The places stay open until
+        ``stack`` is closed. Raises as `restore` does; changes nothing.
+        """
+        work: list[tuple[Json, Place, Json]] = []
+        for entry in self.manifest["files"]:
+            try:
+                place = resolve(entry["real"], follow=False)
+                stack.callback(place.close)
+                present = known.get(entry["real"]) or snapshot(place)[0]
+            except (Refused, NotADirectoryError) as error:
+                raise Conflict(self._conflict(entry, sentence(error))) from error
+            ours = self._must_restore(entry, place, present)
+            if not place.missing:
+                work.append((entry, place, present if ours else entry["before"]))
+        return work
 
     def _must_restore(self, entry: Json, place: Place, present: Json) -> bool:
         """Tell whether a file is as the transaction left it; raises `Conflict`, `Refused`."""

@@ -258,28 +258,31 @@ def _attributes(shown: Json, other: Json) -> str:
     return f" (mode {shown['mode']:04o}, owner {shown['uid']}:{shown['gid']})"
 
 
-def preview(transactions: Sequence[Transaction]) -> tuple[list[Json], list[Json]]:
-    """Return what a rollback of these would do: the files, and Ansible's diff of them.
+def preview(transactions: Sequence[Transaction]) -> tuple[list[Json], list[Json], list[str]]:
+    """Return what a rollback of these would do: the files, Ansible's diff, and the conflicts.
 
-    Each file is shown once, from what it is now to the oldest original. Raises `Refused`, OSError.
+    Each file is shown once, from what it is now to the oldest original. Raises OSError.
     """
-    files: dict[str, tuple[str, str, Json, bytes]] = {}
-    for transaction in transactions:
-        for entry in transaction.manifest["files"]:
-            content = b""
-            if entry["before"]["kind"] != ABSENT:
-                with open(transaction.original(entry), "rb") as stream:
-                    content = stream.read()
-            files[entry["real"]] = (entry["path"], entry["real"], entry["before"], content)
-    actions: list[Json] = []
-    diff: list[Json] = []
+    changes: dict[str, Change] = {}
+    known: dict[str, Json] = {}
+    conflicts: dict[str, str] = {}
     with contextlib.ExitStack() as stack:
-        for path, real, before, content in files.values():
-            place = resolve(real, follow=False)
-            stack.callback(place.close)
-            change = Change(path, place)
-            change.after, change.content_after = before, content
-            if change.action != "unchanged":
-                actions.append({"path": path, "action": change.action})
-            diff += differences([change])
-    return actions, diff
+        for transaction in transactions:
+            if transaction.run in conflicts:
+                continue
+            try:
+                work = transaction.examine(stack, known)
+            except Refused as error:
+                conflicts[transaction.run] = str(error)
+                continue
+            for entry, place, present in work:
+                if not same(present, entry["before"]):
+                    change = changes.setdefault(entry["real"], Change(entry["path"], place))
+                    change.after, change.content_after = entry["before"], b""
+                    if change.after["kind"] != ABSENT:
+                        with open(transaction.original(entry), "rb") as stream:
+                            change.content_after = stream.read()
+                known[entry["real"]] = entry["before"]
+    shown = [change for change in changes.values() if change.action != "unchanged"]
+    files = [{"path": change.path, "action": change.action} for change in shown]
+    return files, differences(shown), list(conflicts.values())

@@ -311,11 +311,13 @@ def _rolled_back(module: AnsibleModule, journal: Journal) -> dict[str, Any]:
         chosen = journal.chosen(run, role)
         result: dict[str, Any] = {"changed": bool(chosen), "transactions": [], "files": []}
         if module._diff or module.check_mode:
-            files, diff = preview(chosen)
+            result["files"], diff, conflicts = preview(chosen)
             if module._diff:
                 result["diff"] = diff
+            if module.check_mode and conflicts:
+                module.fail_json(msg=" ".join(conflicts), **result)
         if module.check_mode:
-            return dict(result, transactions=[str(item) for item in chosen], files=files)
+            return dict(result, transactions=[str(item) for item in chosen])
         outcome = journal.roll_back(run, role)
     result.update(
         changed=bool(outcome.transactions),

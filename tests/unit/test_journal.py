@@ -243,7 +243,8 @@ def test_a_preview_of_a_rollback(scene: Scene) -> None:
     change(scene, "site", "second", role="guard")
     scene.apply(scene.request(files=[{"path": scene.path("fresh"), "content": "x"}]))
     with scene.journal.lock("test", create=False):
-        files, diff = preview(scene.journal.chosen())
+        files, diff, conflicts = preview(scene.journal.chosen())
+    assert conflicts == []
     assert {item["path"]: item["action"] for item in files} == {
         scene.path("fresh"): "removed",
         scene.path("site"): "changed",
@@ -253,6 +254,17 @@ def test_a_preview_of_a_rollback(scene: Scene) -> None:
     assert (scene.root / "site").read_text() == "second"
 
 
+def test_a_preview_sees_the_conflict_and_what_is_beyond_it(scene: Scene) -> None:
+    change(scene, "nginx.conf", "first")
+    change(scene, "site", "second", role="guard")
+    change(scene, "tool", "third", role="guard")
+    (scene.root / "site").write_text("by hand")
+    files, _diff, conflicts = preview(scene.journal.chosen())
+    outcome = roll_back(scene)
+    assert files == outcome.files == [{"path": scene.path("tool"), "action": "changed"}]
+    assert conflicts == outcome.conflicts
+
+
 # --- confirming ---
 
 
@@ -260,7 +272,7 @@ def test_confirming_keeps_the_change_and_ends_the_timer(scene: Scene) -> None:
     scene.apply()
     assert scene.timer.armed
     assert confirm(scene) is True
-    assert not list(scene.units.iterdir())
+    assert [path.name for path in scene.units.rglob("*")] == ["timers.target.wants"]
     assert confirm(scene) is False
     assert scene.journal.expire() == "No run waits for its confirmation."
     assert (scene.root / "new" / "deep" / "file").exists()
@@ -442,8 +454,9 @@ def test_forgetting_leaves_the_files(scene: Scene) -> None:
         assert scene.journal.forget("run1") == ["001-endpoints"]
         with pytest.raises(Refused, match="no run run7"):
             scene.journal.forget("run7")
-    units = {name for name in applied if name.startswith("systemd/")}
-    assert scene.tree() == {name: what for name, what in applied.items() if name not in units}
+    assert not scene.timer.armed
+    expected = {name: what for name, what in applied.items() if "deadman" not in name}
+    assert scene.tree() == expected
     assert roll_back(scene).transactions == []
     assert scene.journal.status()[0].startswith("Run run1 was forgotten at ")
 

@@ -50,7 +50,7 @@ def scene_of(tree: dict[str, tuple[bytes, int, int]]) -> Iterator[Scene]:
     directory = Path(tempfile.mkdtemp())
     scene = Scene(directory)
     try:
-        scene.units.mkdir(parents=True)
+        (scene.units / "timers.target.wants").mkdir(parents=True)
         (scene.root / "dir" / "sub").mkdir(parents=True)
         (scene.root / "link").symlink_to("a")
         for name, (content, mode, uid) in tree.items():

@@ -25,7 +25,7 @@ def main() -> int:
     journal = scene.journal
     request = scene.request()
     try:
-        if action == "apply":
+        if action in ("apply", "apply again"):
             scene.apply(request)
             return 0
         with journal.lock(action):

@@ -34,11 +34,9 @@ class UnitFiles(SystemdTimer):
         self.calls.append(words[0])
         wanted = Path(self._wanted)
         if words[0] == "enable" and not wanted.is_symlink():
-            wanted.parent.mkdir()
             wanted.symlink_to(self._timer)
-        if words[0] == "disable":
+        if words[0] == "disable" and wanted.is_symlink():
             wanted.unlink()
-            wanted.parent.rmdir()
 
     @property
     def armed(self) -> bool:
@@ -61,7 +59,7 @@ class Scene:
 
     def build(self) -> Scene:
         """Make a tree with every oddity that must survive a restore."""
-        self.units.mkdir(parents=True)
+        (self.units / "timers.target.wants").mkdir(parents=True)
         self.write("nginx.conf", b"user www-data;\n")
         self.write("site", b"server {\n  # caf\xe9\n}\n", mode=0o640, uid=ODD_UID, gid=ODD_GID)
         self.write("acl", b"shared\n", mode=0o640)
@@ -115,7 +113,7 @@ class Scene:
                 info = path.lstat()
                 what: tuple[Any, ...] = (stat.S_IFMT(info.st_mode),)
                 if stat.S_ISLNK(info.st_mode):
-                    what += (os.readlink(path),)  # noqa: PTH115 (Path.readlink is not in Python 3.8)
+                    what += (os.readlink(path),)
                 else:
                     what += (stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid, xattrs(path))
                 if stat.S_ISREG(info.st_mode):
