@@ -13,6 +13,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.http_answer impor
 from integration.guard.wordpress import (
     CLOSED,
     FORM,
+    SUITES,
     Ask,
     Site,
     Visitor,
@@ -159,11 +160,13 @@ def cli(host: hosts.Host) -> str:
     return podman.execute(host.container, ["php"], stdin=f"<?php error_reporting( 0 ); {code}")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=SUITES)
 def measured(
-    make_host: Callable[..., hosts.Host], tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    make_host: Callable[..., hosts.Host],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Measured:
-    host = make_host("guard-users", vhosts=["tls"])
+    host = make_host("guard-users", vhosts=["tls"], suite=request.param)
     prepare(host)
     site = Site(host.address, 80, "blog.example")
     tls = Site(host.address, 8443, "blog.example:8443", tls=True)

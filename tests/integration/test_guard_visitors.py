@@ -12,6 +12,7 @@ from integration.guard.wordpress import (
     FORM,
     HERE,
     NOBODY,
+    SUITES,
     Ask,
     Site,
     comparable,
@@ -77,6 +78,7 @@ PEOPLE = ("alice", "bob", "carl", "dave", "alice@blog.example")
 class Measured:
     """What visitors learned before and after, by request."""
 
+    suite: str
     site: Site
     tls: Site
     log: Callable[[], str]
@@ -110,11 +112,13 @@ def basic_tells(site: Site) -> bool:
     return answers[0] != answers[1]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=SUITES)
 def measured(
-    make_host: Callable[..., hosts.Host], tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    make_host: Callable[..., hosts.Host],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Measured]:
-    host = make_host("guard-visitors", vhosts=["tls"])
+    host = make_host("guard-visitors", vhosts=["tls"], suite=request.param)
     prepare(host)
     site = Site(host.address, 80, "blog.example")
     tls = Site(host.address, 8443, "blog.example:8443", tls=True)
@@ -123,6 +127,7 @@ def measured(
     basic_before = basic_tells(tls)
     install(host, render(tmp_path_factory.mktemp("guard") / "plugin.php"))
     yield Measured(
+        request.param,
         site,
         tls,
         lambda: podman.execute(host.container, ["cat", debug_log(host)]),
@@ -133,6 +138,8 @@ def measured(
 
 
 def test_the_table_says_what_wordpress_tells(measured: Measured) -> None:
+    if measured.suite != "bookworm":
+        pytest.skip("the table was measured on WordPress 6.1")
     wrong = [str(ask) for ask, said in measured.before.items() if bool(said) != ask.leaks]
     assert not wrong
     assert sum(map(bool, measured.before.values())) > 250

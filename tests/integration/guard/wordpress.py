@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import re
 import subprocess
 import sys
@@ -22,6 +23,8 @@ from testbed.constants import USERS
 
 HERE = Path(__file__).resolve().parent
 CLOSED = {endpoint.id: endpoint.default for endpoint in ENDPOINTS}
+# WordPress 5.7 with PHP 7.4, 6.1 with 8.2, 6.8 with 8.4: WPWARD_SUITES="bullseye bookworm trixie".
+SUITES = os.environ.get("WPWARD_SUITES", "bookworm").split()
 SECONDS = 30
 LOGINS = tuple(user.login for user in USERS)
 FORM = (("Content-Type", "application/x-www-form-urlencoded"),)
