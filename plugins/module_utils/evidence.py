@@ -217,8 +217,8 @@ def collect(since: int, time_budget: float) -> dict[str, Any]:
         "access": access,
     }
     strange: set[str] = set()
-    document = _printable(document, strange)
+    printable: dict[str, Any] = _printable(document, strange)
     for text in sorted(strange):
         problems.add("name_not_utf8", f"{text} is not UTF-8; what lies there cannot be changed.")
-    document["problems"] = _printable(problems.describe(), strange)
-    return document
+    printable["problems"] = _printable(problems.describe(), strange)
+    return printable
