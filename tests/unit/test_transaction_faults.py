@@ -162,6 +162,8 @@ def test_killed_at_every_step(
         if not driven.struck:
             assert driven.code == 0
             return False
+        if action == "apply" and look(scene) != whole[0]:
+            assert scene.timer.armed, f"changed at {call} number {step}, and nobody to undo it"
         RECOVERIES[step % len(RECOVERIES)](scene.journal)
         # What is complete may stand until somebody undoes it; half of something may not.
         assert look(scene) in whole, f"{action} killed at {call} number {step}"
