@@ -48,6 +48,15 @@ foreach ( json_decode( '%s' ) as $case ) {
 echo json_encode( $answers );
 """
 
+# A plugin that changes the query after the filter of requests.
+OWN_ROUTE = """<?php
+add_action( 'parse_request', function ( $wp ) {
+    if ( ! empty( $_GET['own'] ) ) {
+        $wp->query_vars['author'] = $_GET['own'];
+    }
+} );
+"""
+
 Deploy = Callable[..., Site]
 
 
@@ -147,6 +156,19 @@ def test_another_capability_decides(deploy: Deploy, host: hosts.Host) -> None:
         carl = Visitor(deploy()).log_in(CARL.login, CARL.password)
         assert carl.ask(ARCHIVE).status == 200
         assert deploy().ask(ARCHIVE).status == 404
+    finally:
+        podman.execute(host.container, ["rm", own])
+
+
+def test_an_archive_by_a_plugin_of_its_own_is_closed(deploy: Deploy, host: hosts.Host) -> None:
+    site = deploy()
+    own = "/var/www/blog/wp-content/mu-plugins/own.php"
+    podman.execute(host.container, ["tee", own], stdin=OWN_ROUTE)
+    try:
+        for target in ("/?own=1", "/?own=2", "/?own=1&feed=rss2"):
+            answer = site.ask(Ask(target))
+            assert answer.status == 404, target
+            assert not any(login in text(answer) for login in ("alice", "bob", "Zoe")), target
     finally:
         podman.execute(host.container, ["rm", own])
 
