@@ -65,23 +65,30 @@ class Place:
             return False
         return not self.missing
 
-    def enter(self, make: bool = False) -> None:
-        """Go down into the missing directories, making them where ``make`` is set."""
+    def enter(self) -> None:
+        """Go down into the missing directories and make them on the way (0755)."""
         while self.missing:
             name = self.missing[0]
-            if make:
-                with contextlib.suppress(FileExistsError):
-                    os.mkdir(name, 0o755, dir_fd=self.descriptor)
-                    os.fsync(self.descriptor)
+            made = self._make(name)
             inner = os.open(name, OPEN_DIRECTORY, dir_fd=self.descriptor)
-            if make:
-                if os.fstat(inner).st_uid != os.geteuid():
-                    os.close(inner)
-                    raise Refused(f"{self.path} was made by somebody else meanwhile.")
-                os.fchmod(inner, 0o755)
+            if made and os.fstat(inner).st_uid != os.geteuid():
+                os.close(inner)
+                raise Refused(f"{self.path} was replaced by somebody else at this very moment.")
             os.close(self.descriptor)
             self.descriptor = inner
             self.directory = os.path.join(self.directory, self.missing.pop(0))
+
+    def _make(self, name: bytes) -> bool:
+        # By the umask, since a chmod afterwards could meet a directory that was slipped in.
+        umask = os.umask(0o022)
+        try:
+            os.mkdir(name, 0o755, dir_fd=self.descriptor)
+        except FileExistsError:
+            return False
+        finally:
+            os.umask(umask)
+        os.fsync(self.descriptor)
+        return True
 
     def close(self) -> None:
         """Let go of the directory."""

@@ -217,7 +217,7 @@ def _replace(changes: Sequence[Change]) -> None:
         if change.after["kind"] == ABSENT:
             continue
         try:
-            change.place.enter(make=True)
+            change.place.enter()
             write_file(
                 change.place.descriptor,
                 encode(change.temporary),

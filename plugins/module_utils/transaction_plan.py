@@ -124,7 +124,10 @@ def _desire(change: Change, wanted: Json) -> None:
             "uid": _owner(path, wanted.get("owner"), change.before.get("uid", 0)),
             "gid": _group(path, wanted.get("group"), change.before.get("gid", 0)),
         }
-        if "xattrs" in change.before:
+        if change.before.get("uid", change.after["uid"]) != change.after["uid"]:
+            # An access list of the old owner's making must not open the new owner's file.
+            change.after["xattrs"] = {}
+        elif "xattrs" in change.before:
             # A signature belongs to the old content.
             change.after["xattrs"] = {
                 name: value

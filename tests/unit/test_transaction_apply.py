@@ -591,6 +591,41 @@ def test_a_hostile_link_is_not_followed(scene: Scene) -> None:
         scene.apply(one(scene, "web/mu-plugins/guard.php", content="x"))
 
 
+def test_a_file_taken_from_another_owner_loses_that_owners_access_list(scene: Scene) -> None:
+    path = scene.write("guard.php", b"planted", mode=0o664, uid=ODD_UID)
+    os.setxattr(path, "system.posix_acl_access", acl_for(ODD_UID))
+    before = scene.tree()
+    scene.apply(one(scene, "guard.php", content="ours", owner="root", mode="0664"))
+    assert scene.tree()["guard.php"][1:6] == (0o664, 0, 0, {}, b"ours")
+    with scene.journal.lock("test"):
+        scene.journal.roll_back()
+    assert scene.tree() == before
+
+
+def test_a_directory_that_came_meanwhile_keeps_its_mode(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = scene.journal.timer.arm
+
+    def and_meanwhile(seconds: int) -> None:
+        original(seconds)
+        if not (scene.root / "new").exists():
+            (scene.root / "new").mkdir(mode=0o700)
+
+    monkeypatch.setattr(scene.timer, "arm", and_meanwhile)
+    scene.apply()
+    assert (scene.root / "new").stat().st_mode & 0o777 == 0o700
+
+
+def test_new_directories_do_not_depend_on_the_umask(scene: Scene) -> None:
+    previous = os.umask(0o077)
+    try:
+        scene.apply()
+    finally:
+        os.umask(previous)
+    assert (scene.root / "new" / "deep").stat().st_mode & 0o777 == 0o755
+
+
 def test_the_state_directory_must_be_ours(scene: Scene) -> None:
     scene.state.mkdir()
     os.chown(scene.state, ODD_UID, ODD_UID)
