@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,8 @@ from testbed import hosts, podman
 
 REQUESTS = 20_000
 SEED = 20150524
+# nginx writes the deny log once a second.
+DENY_LOG_DELAY = 2.0
 CLOSED = {endpoint.id for endpoint in ENDPOINTS if endpoint.default != OPEN}
 LEAKS = {
     endpoint.id: [
@@ -195,16 +198,49 @@ def _target_of(request: str) -> str:
     return request.partition(" ")[2].rpartition(" HTTP/")[0]
 
 
+# Rendering the default block theme costs more than the rest of WordPress together; a classic theme
+# of a few lines says the same about authors.
+PLAIN_THEME = """
+set -eu
+mkdir -p "$1/wp-content/themes/plain"
+cd "$1/wp-content/themes/plain"
+echo "/* Theme Name: plain */" > style.css
+cat > index.php
+mysql "$2" -e "UPDATE wp_options SET option_value = 'plain'
+    WHERE option_name IN ('template', 'stylesheet')"
+"""
+PLAIN_INDEX = """<!DOCTYPE html><html><head><?php wp_head(); ?></head><body <?php body_class(); ?>>
+<?php while ( have_posts() ) : the_post(); ?>
+<article <?php post_class(); ?>><h2><?php the_title(); ?></h2>
+<?php the_author_posts_link(); the_content(); ?></article>
+<?php endwhile; wp_footer(); ?></body></html>
+"""
+
+
 @pytest.fixture(scope="module")
 def pair(make_host: Callable[..., hosts.Host]) -> tuple[hosts.Host, hosts.Host]:
-    return make_host("fuzz-open"), make_host("fuzz-hardened")
+    hosts_made = make_host("fuzz-open"), make_host("fuzz-hardened")
+    for host in hosts_made:
+        arguments = ["plain-theme", "/var/www/blog", "wordpress"]
+        podman.execute(host.container, ["bash", "-c", PLAIN_THEME, *arguments], stdin=PLAIN_INDEX)
+    return hosts_made
 
 
 def test_three_judges_agree(
     pair: tuple[hosts.Host, hosts.Host], playbook: Callable[..., object]
 ) -> None:
     open_host, hardened = pair
+    # Each worker has its own buffer; only one worker writes the deny log in the requests' order.
+    one_worker = [
+        "sed",
+        "-i",
+        "s/^worker_processes .*/worker_processes 1;/",
+        "/etc/nginx/nginx.conf",
+    ]
+    podman.execute(hardened.container, one_worker)
+    podman.execute(hardened.container, ["systemctl", "reload", "nginx"])
     playbook(hardened, "harden").proven()  # type: ignore[attr-defined]
+    time.sleep(DENY_LOG_DELAY)
     podman.execute(hardened.container, ["truncate", "-s0", "/var/log/nginx/wpward-deny.log"])
     asked = list(targets(SEED, REQUESTS))
     numbers = range(len(asked))
@@ -215,9 +251,11 @@ def test_three_judges_agree(
         on_open = list(pool.map(lambda n: _send(open_host, n, asked[n]), numbers))
         answers = on_hardened.result()
 
+    time.sleep(DENY_LOG_DELAY)
     logged = _access_log(open_host)
     passed = set(_access_log(hardened))
-    denied = [number for number in numbers if number not in passed]
+    # A request line that nginx cannot read is logged without its headers, so without a number.
+    denied = [n for n in numbers if n not in passed and answers[n].status != 400]
     deny_log = podman.execute(hardened.container, ["cat", "/var/log/nginx/wpward-deny.log"])
     rules = [line.split(" ")[2] for line in deny_log.splitlines()]
     assert len(rules) == len(denied), "each request is either in the access log or in the deny log"
