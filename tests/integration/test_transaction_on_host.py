@@ -18,6 +18,7 @@ from testbed import hosts, podman
 ROOT = Path(__file__).resolve().parents[2]
 ANSIBLE = str(Path(sys.executable).parent / "ansible")
 MARK = "/etc/nginx/conf.d/wpward-test.conf"
+URL = "http://127.0.0.1/wp-includes/css/buttons.css"
 SITE = "/etc/nginx/sites-enabled/blog"
 NGINX = {"validate": [["nginx", "-t"]], "activate": [["systemctl", "reload", "nginx"]]}
 
@@ -74,8 +75,7 @@ def change(run: str = "run1", **options: Any) -> dict[str, Any]:
 
 def marked(host: hosts.Host) -> bool:
     """Tell whether the running nginx, not only its files, has the change."""
-    url = "http://127.0.0.1/wp-includes/css/buttons.css"
-    script = f"curl --silent --show-error --head {url} || true"
+    script = f"curl --silent --show-error --head {URL} || true"
     return "X-Wpward-Test" in podman.execute(host.container, ["sh", "-c", script])
 
 
@@ -111,7 +111,7 @@ def test_confirmed_then_rolled_back(host: hosts.Host, tree: Tree, origin: str) -
     assert [checked[key] for key in ("diff", "files")] == [
         applied[key] for key in ("diff", "files")
     ]
-    assert marked(host)
+    wait_for(lambda: marked(host), 10)
     assert call(host, **change())["changed"] is False
     refused = call(host, **change("run2", files=[{"path": MARK, "state": "absent"}]))
     assert "Run run1 is open since" in refused["msg"]
@@ -121,7 +121,7 @@ def test_confirmed_then_rolled_back(host: hosts.Host, tree: Tree, origin: str) -
     done = call(host, "--diff", state="rolled_back")
     assert would["diff"] == done["diff"]
     assert done["transactions"] == ["001-endpoints of run run1"]
-    assert not marked(host)
+    wait_for(lambda: not marked(host), 10)
     assert settled(tree(host)) == origin
     assert call(host, state="rolled_back")["changed"] is False
 
@@ -144,10 +144,10 @@ def test_what_is_broken_already(host: hosts.Host, tree: Tree, origin: str) -> No
 
 
 def test_nobody_confirms(host: hosts.Host, tree: Tree, origin: str) -> None:
-    call(host, **change("unconfirmed", confirm_within=5))
-    assert marked(host)
-    wait_for(lambda: "0 timers" in timers(host), 15)
-    assert not marked(host)
+    seen = ["sh", "-c", f"curl --silent --head {URL} | grep --quiet X-Wpward-Test"]
+    assert call(host, **change("unconfirmed", confirm_within=5, checks=[seen]))["changed"] is True
+    wait_for(lambda: "0 timers" in timers(host), 30)
+    wait_for(lambda: not marked(host), 10)
     assert settled(tree(host)) == origin
     late = call(host, state="confirmed", run="unconfirmed")
     assert "because it was not confirmed in time" in late["msg"]
@@ -162,8 +162,8 @@ def test_rebooted_between_applied_and_confirmed(
     call(host, **change(f"reboot{crash}", confirm_within=10))
     hosts.reboot(host.name, crash=crash)
     assert "wpward-deadman.timer" in timers(host)
-    wait_for(lambda: "0 timers" in timers(host), 25)
-    assert not marked(host)
+    wait_for(lambda: "0 timers" in timers(host), 40)
+    wait_for(lambda: not marked(host), 10)
     assert settled(tree(host)) == origin
     late = call(host, state="confirmed", run=f"reboot{crash}")
     assert "because it was not confirmed in time" in late["msg"]
@@ -190,21 +190,21 @@ def test_killed_then_the_next_run(host: hosts.Host, tree: Tree, origin: str) -> 
     killed_while_activating(host, "killed1")
     result = call(host, **change("next", files=[{"path": MARK, "state": "absent"}]))
     assert result["changed"] is False
-    assert not marked(host)
+    wait_for(lambda: not marked(host), 10)
     assert settled(tree(host)) == origin
 
 
 def test_killed_then_the_program(host: hosts.Host, tree: Tree, origin: str) -> None:
     killed_while_activating(host, "killed2")
     assert program(host, "rollback") == "Rolled back 001-endpoints of run killed2: 2 files.\n"
-    assert not marked(host)
+    wait_for(lambda: not marked(host), 10)
     assert settled(tree(host)) == origin
 
 
 def test_killed_then_the_timer(host: hosts.Host, tree: Tree, origin: str) -> None:
     killed_while_activating(host, "killed3", confirm_within=5)
-    wait_for(lambda: "0 timers" in timers(host), 15)
-    assert not marked(host)
+    wait_for(lambda: "0 timers" in timers(host), 30)
+    wait_for(lambda: not marked(host), 10)
     assert settled(tree(host)) == origin
 
 
