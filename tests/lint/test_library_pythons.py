@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-REQUIREMENTS = ["pytest", "hypothesis"]
+REQUIREMENTS = ["pytest", "pytest-xdist", "hypothesis"]
 
 
 def _interpreter(version: str) -> str | None:
@@ -48,7 +48,7 @@ def test_library_passes_its_unit_tests(version: str) -> None:
             f"no Python {version} on this machine: its run of the library's tests is missing"
         )
     done = subprocess.run(
-        [str(_environment(version, interpreter)), "-m", "pytest", "-q", "tests/unit"],
+        [str(_environment(version, interpreter)), "-m", "pytest", "-q", "-n", "2", "tests/unit"],
         cwd=ROOT,
         capture_output=True,
         text=True,
