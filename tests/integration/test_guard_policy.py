@@ -7,7 +7,8 @@ import json
 import random
 import socket
 import xmlrpc.client
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -21,7 +22,10 @@ from integration.guard.wordpress import (
     Ask,
     Site,
     Visitor,
+    comparable,
+    debug_log,
     install,
+    prepare,
     render,
     text,
 )
@@ -57,12 +61,50 @@ add_action( 'parse_request', function ( $wp ) {
 } );
 """
 
+# What themes call and WordPress's own do not.
+CURIOUS_THEME = """<?php
+add_filter( 'post_class', function ( $classes ) {
+    $classes[] = 'author-' . get_the_author_meta( 'user_nicename' );
+    return array_merge( $classes, array( 'author-bob' ) );
+}, 5 );
+add_filter( 'body_class', function ( $classes ) {
+    return array_merge( $classes, array( 'author-bob', 'author-box' ) );
+}, 5 );
+add_action( 'wp_footer', function () {
+    update_post_meta( get_the_ID(), '_edit_last', get_post()->post_author );
+    $author = get_post()->post_author;
+    foreach ( array( 'display_name', 'nickname', 'login', 'user_login', 'nicename' ) as $field ) {
+        echo '<i>', get_the_author_meta( $field, $author ), '</i>';
+    }
+    echo get_author_posts_url( $author ), get_author_feed_link( $author ), get_the_author_link();
+    the_author_posts_link();
+    the_modified_author();
+    body_class();
+    post_class();
+} );
+"""
+MAIL_GOES_OUT = "<?php add_filter( 'pre_wp_mail', '__return_true' );"
+
 Deploy = Callable[..., Site]
 
 
 @pytest.fixture(scope="module")
 def host(make_host: Callable[..., hosts.Host]) -> hosts.Host:
-    return make_host("guard-policy")
+    made = make_host("guard-policy")
+    prepare(made)
+    return made
+
+
+@contextmanager
+def must_use(host: hosts.Host, code: str) -> Iterator[None]:
+    """With another must-use plugin in place, made of ``code``."""
+    path = "/var/www/blog/wp-content/mu-plugins/own.php"
+    podman.execute(host.container, ["tee", path], stdin=code)
+    podman.execute(host.container, ["systemctl", "restart", "php*-fpm.service"])
+    try:
+        yield
+    finally:
+        podman.execute(host.container, ["rm", path])
 
 
 @pytest.fixture
@@ -149,28 +191,55 @@ def test_another_capability_decides(deploy: Deploy, host: hosts.Host) -> None:
         for user, expected in ((CARL, sees[0]), (BOB, sees[1])):
             visitor = Visitor(site).log_in(user.login, user.password)
             assert (visitor.ask(ARCHIVE).status == 200) is expected, (user.login, capability)
-    own = "/var/www/blog/wp-content/mu-plugins/own.php"
     code = "<?php add_filter( 'wpward_guard_capability', function () { return 'read'; } );"
-    podman.execute(host.container, ["tee", own], stdin=code)
-    try:
-        carl = Visitor(deploy()).log_in(CARL.login, CARL.password)
+    site = deploy()
+    with must_use(host, code):
+        carl = Visitor(site).log_in(CARL.login, CARL.password)
         assert carl.ask(ARCHIVE).status == 200
-        assert deploy().ask(ARCHIVE).status == 404
-    finally:
-        podman.execute(host.container, ["rm", own])
+        assert site.ask(ARCHIVE).status == 404
 
 
 def test_an_archive_by_a_plugin_of_its_own_is_closed(deploy: Deploy, host: hosts.Host) -> None:
     site = deploy()
-    own = "/var/www/blog/wp-content/mu-plugins/own.php"
-    podman.execute(host.container, ["tee", own], stdin=OWN_ROUTE)
-    try:
+    with must_use(host, OWN_ROUTE):
         for target in ("/?own=1", "/?own=2", "/?own=1&feed=rss2"):
             answer = site.ask(Ask(target))
             assert answer.status == 404, target
             assert not any(login in text(answer) for login in ("alice", "bob", "Zoe")), target
-    finally:
-        podman.execute(host.container, ["rm", own])
+
+
+def test_a_theme_that_asks_for_names_gets_none(deploy: Deploy, host: hosts.Host) -> None:
+    site = deploy({"author_by_id": "open"})
+    with must_use(host, CURIOUS_THEME):
+        shown = text(site.ask(Ask("/second/")))
+        assert all(sign in shown for sign in ("<i>bob</i>", "author-bob", "/author/bob/feed/"))
+        shown = text(deploy().ask(Ask("/second/")))
+    assert "bob" not in shown
+    assert "<i>Test blog</i>" in shown
+    assert "author-box" in shown
+
+
+@pytest.mark.parametrize("answers_first", [True, False])
+@pytest.mark.parametrize("mail", ["goes out", "fails"])
+def test_lost_passwords_answer_alike(
+    deploy: Deploy, host: hosts.Host, mail: str, answers_first: bool
+) -> None:
+    setting = "" if answers_first else "disable_functions = fastcgi_finish_request"
+    write = f"for there in /etc/php/*/fpm/conf.d; do echo '{setting}' > $there/99-finish.ini; done"
+    podman.execute(host.container, ["sh", "-c", write])
+    site = deploy()
+    with must_use(host, MAIL_GOES_OUT if mail == "goes out" else "<?php"):
+        answers = [
+            comparable(
+                site.ask(
+                    Ask("/wp-login.php?action=lostpassword", "POST", FORM, f"user_login={who}")
+                )
+            )
+            for who in ("alice", "nosuch", "alice@blog.example")
+        ]
+    assert len(set(answers)) == 1
+    assert "wp-login.php?checkemail=confirm" in answers[0]
+    assert "headers already sent" not in podman.execute(host.container, ["cat", debug_log(host)])
 
 
 def test_posts_under_their_authors_stay_reachable(deploy: Deploy, host: hosts.Host) -> None:

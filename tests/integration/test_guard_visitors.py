@@ -175,6 +175,17 @@ def test_refusals_are_wordpress_own(measured: Measured) -> None:
     assert b'"rest_no_route"' in users.body
 
 
+@pytest.mark.parametrize("kind", ["posts", "pages", "media", "comments", "blocks"])
+def test_nothing_links_to_users(measured: Measured, kind: str) -> None:
+    answer = measured.site.ask(Ask(f"/wp-json/wp/v2/{kind}?_embed"))
+    assert b"users" not in answer.body
+    assert b"rest_no_route" not in answer.body
+
+
+def test_the_sitemap_does_not_mention_users(measured: Measured) -> None:
+    assert b"wp-sitemap-users" not in measured.site.ask(Ask("/wp-sitemap.xml")).body
+
+
 @pytest.mark.parametrize(
     ("target", "shows"),
     [

@@ -59,7 +59,6 @@ function watch_responses() {
 	foreach ( get_post_types( array( 'show_in_rest' => true ) ) as $type ) {
 		add_filter( "rest_prepare_{$type}", __NAMESPACE__ . '\without_user_links', PHP_INT_MAX );
 	}
-	add_filter( 'rest_prepare_revision', __NAMESPACE__ . '\without_user_links', PHP_INT_MAX );
 	add_filter( 'rest_prepare_comment', __NAMESPACE__ . '\without_user_links', PHP_INT_MAX );
 	add_filter( 'rest_prepare_comment', __NAMESPACE__ . '\comment_in_rest', PHP_INT_MAX, 2 );
 }
