@@ -80,11 +80,9 @@ def inspect(container: str) -> dict[str, Any] | None:
 def ours() -> list[dict[str, Any]]:
     """Every container that a test bed made, whatever checkout it ran from."""
     listed = podman("ps", "--all", "--quiet", "--filter", f"label={LABEL}")
-    names = listed.split()
-    if not names:
-        return []
-    containers: list[dict[str, Any]] = json.loads(podman("container", "inspect", *names))
-    return containers
+    # One by one, since another test bed may remove its own between the listing and this.
+    found = [inspect(name) for name in listed.split()]
+    return [container for container in found if container is not None]
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 import pytest
 from ansible_collections.wpward.wordpress.plugins.module_utils.catalogue import (
@@ -194,6 +195,17 @@ def _access_log(host: hosts.Host) -> dict[int, str]:
     return {int(hit.group(2)): hit.group(1) for hit in found if hit}
 
 
+def _news(target: str, answer: bytes) -> bytes:
+    """An answer without a redirect that only repeats the name in the request.
+
+    WordPress tidies such an address up whether or not there is an author of that name.
+    """
+    head, _, body = answer.partition(b"\n")
+    named = re.search(rb"/author/([^/?#]*)", head)
+    asked = re.sub(r"[\x00-\x20]", "", unquote(target, "latin-1")).lower()
+    return body if named and named.group(1).decode("latin-1").lower() in asked else answer
+
+
 def _target_of(request: str) -> str:
     return request.partition(" ")[2].rpartition(" HTTP/")[0]
 
@@ -276,8 +288,9 @@ def test_three_judges_agree(
         ]
         truth = on_open[number].text
         reached_xmlrpc = any(leak.search(truth) for leak in SAYS_XMLRPC)
+        told = _news(asked[number], said.text)
         leaks_now = [
-            name for name, found in LEAKS.items() if any(leak.search(said.text) for leak in found)
+            name for name, found in LEAKS.items() if any(leak.search(told) for leak in found)
         ]
         agree = (
             (verdict in classes if verdict else not classes)
