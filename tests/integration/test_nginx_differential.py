@@ -195,15 +195,21 @@ def _access_log(host: hosts.Host) -> dict[int, str]:
     return {int(hit.group(2)): hit.group(1) for hit in found if hit}
 
 
-def _news(target: str, answer: bytes) -> bytes:
-    """An answer without a redirect that only repeats the name in the request.
+_AUTHOR_LINK = re.compile(rb"(?i)/author/([^/?#\"'<>\s]*)")
 
-    WordPress tidies such an address up whether or not there is an author of that name.
+
+def _news(target: str, answer: bytes) -> bytes:
+    """An answer without the author links that only repeat a name in the request.
+
+    WordPress tidies such an address up, whether or not there is an author of that name.
     """
-    head, _, body = answer.partition(b"\n")
-    named = re.search(rb"/author/([^/?#]*)", head)
     asked = re.sub(r"[\x00-\x20]", "", unquote(target, "latin-1")).lower()
-    return body if named and named.group(1).decode("latin-1").lower() in asked else answer
+
+    def unless_asked(link: re.Match[bytes]) -> bytes:
+        name = unquote(link.group(1).decode("latin-1"), "latin-1").lower()
+        return b"" if name in asked else link.group(0)
+
+    return _AUTHOR_LINK.sub(unless_asked, answer)
 
 
 def _target_of(request: str) -> str:
