@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from typing import Any
 
 from ansible_collections.wpward.wordpress.plugins.module_utils import (
@@ -32,6 +33,7 @@ PARTS: tuple[Any, ...] = (
 )
 
 
+@functools.lru_cache(maxsize=None)
 def program_source() -> str:
     """Return the source of a program that needs nothing but the standard library.
 
