@@ -26,7 +26,7 @@ def _epoch(date: tuple[int, int, int], clock: tuple[bytes, ...], zone: bytes | N
     """``zone`` None: this machine's own."""
     year, month, day = date
     hour, minute, second = (int(part) for part in clock)
-    if not (1970 <= year and 1 <= month <= 12 and hour < 24 and minute < 60 and second < 61):
+    if not (year >= 1970 and 1 <= month <= 12 and hour < 24 and minute < 60 and second < 61):
         return None
     if not 1 <= day <= calendar.monthrange(year, month)[1]:
         return None
