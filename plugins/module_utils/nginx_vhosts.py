@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Iterator, Sequence
 
 from ansible_collections.wpward.wordpress.plugins.module_utils import nginx_config
@@ -17,6 +17,13 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_config impo
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_discovery import Build, blocks
 from ansible_collections.wpward.wordpress.plugins.module_utils.problems import Problems
+from ansible_collections.wpward.wordpress.plugins.module_utils.vhosts import (
+    Listen,
+    Log,
+    Root,
+    VirtualHost,
+    resolve_defaults,
+)
 
 SERVER_FILE = "wpward/server.conf"
 _PORT = re.compile(r"(?P<first>\d+)(?:-(?P<last>\d+))?$")
@@ -26,82 +33,24 @@ _LOCATION = re.compile(r"(?P<modifier>=|\^~)? ?(?P<path>/\S*)$")
 _NOT_CONTENT = ("types", "map", "geo", "split_clients", "upstream")
 
 
-@dataclass(frozen=True)
-class Listen:
-    """One address that a server block answers on."""
-
-    address: str
-    port: int
-    unix: str | None
-    tls: bool
-    default: bool
-    proxy_protocol: bool
-
-    def describe(self) -> dict[str, object]:
-        if self.unix is not None:
-            return {"unix": self.unix}
-        return {
-            "address": self.address,
-            "port": self.port,
-            "tls": self.tls,
-            "default": self.default,
-            "proxy_protocol": self.proxy_protocol,
-        }
-
-
-@dataclass(frozen=True)
-class Root:
-    """A directory and the URL path it is served under (``/`` or ``/blog/``)."""
-
-    url_path: str
-    path: str
-
-
-@dataclass(frozen=True)
-class Log:
-    path: str
-    format: str
-
-
 @dataclass
-class Vhost:
+class Vhost(VirtualHost):
     """One server block."""
 
-    id: str
-    file: str
-    line: int
-    sha256: str
     insert_offset: int
     insert_comment: bool
     indent: str
     wpward_include: dict[str, object] | None
-    server_names: list[str]
-    listens: list[Listen]
-    roots: list[Root]
-    access_logs: list[Log]
-    error_logs: list[str]
-    xmlrpc_rules: list[dict[str, object]]
-    sites: list[str] = field(default_factory=list)
 
     def describe(self) -> dict[str, object]:
         """The evidence's form."""
         return {
-            "id": self.id,
             "server": "nginx",
-            "file": self.file,
-            "line": self.line,
-            "sha256": self.sha256,
             "insert_offset": self.insert_offset,
             "insert_comment": self.insert_comment,
             "indent": self.indent,
             "wpward_include": self.wpward_include,
-            "server_names": self.server_names,
-            "listens": [listen.describe() for listen in self.listens],
-            "roots": sorted({root.path for root in self.roots}),
-            "access_logs": [{"path": log.path, "format": log.format} for log in self.access_logs],
-            "error_logs": self.error_logs,
-            "xmlrpc_rules": self.xmlrpc_rules,
-            "sites": self.sites,
+            **self.describe_common(),
         }
 
 
@@ -124,29 +73,6 @@ def _listen(directive: Directive) -> list[Listen]:
         Listen(address, port, None, tls, default, proxy_protocol)
         for port in range(first, max(first, last) + 1)
     ]
-
-
-def _resolve_defaults(vhosts: list[Vhost]) -> None:
-    """Without ``default_server`` the first server block of an address and port is its default."""
-    explicit = {
-        (listen.address, listen.port, listen.unix)
-        for vhost in vhosts
-        for listen in vhost.listens
-        if listen.default
-    }
-    for vhost in vhosts:
-        for number, listen in enumerate(vhost.listens):
-            key = (listen.address, listen.port, listen.unix)
-            if key not in explicit:
-                explicit.add(key)
-                vhost.listens[number] = Listen(
-                    listen.address,
-                    listen.port,
-                    listen.unix,
-                    listen.tls,
-                    True,
-                    listen.proxy_protocol,
-                )
 
 
 def _literal_names(names: Sequence[str]) -> list[str]:
@@ -339,6 +265,7 @@ class _Reader:
             access_logs=list(dict.fromkeys(filled)),
             error_logs=list(dict.fromkeys(errors)),
             xmlrpc_rules=self._rules(server),
+            sites=[],
         )
 
     def all(self) -> list[Vhost]:
@@ -368,7 +295,7 @@ class _Reader:
             if number > 1:
                 # Further server blocks on the same line.
                 vhost.id += f".{number}"
-        _resolve_defaults(found)
+        resolve_defaults(found)
         return found
 
 

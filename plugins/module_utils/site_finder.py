@@ -10,7 +10,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils import request_ta
 from ansible_collections.wpward.wordpress.plugins.module_utils.access_log import Classes
 from ansible_collections.wpward.wordpress.plugins.module_utils.catalogue import ENDPOINTS
 from ansible_collections.wpward.wordpress.plugins.module_utils.endpoint import Endpoint
-from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_vhosts import Vhost
+from ansible_collections.wpward.wordpress.plugins.module_utils.vhosts import VirtualHost
 from ansible_collections.wpward.wordpress.plugins.module_utils.wordpress_discovery import Site
 
 
@@ -53,7 +53,7 @@ class _Candidate(NamedTuple):
 class SiteFinder:
     """Tells the sites apart that share one log."""
 
-    def __init__(self, sites: Sequence[Site], vhosts: Sequence[Vhost]) -> None:
+    def __init__(self, sites: Sequence[Site], vhosts: Sequence[VirtualHost]) -> None:
         names = {vhost.id: [name.lower() for name in vhost.server_names] for vhost in vhosts}
         self._candidates = [
             _Candidate(

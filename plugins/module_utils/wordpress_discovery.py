@@ -17,12 +17,12 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.files import (
     read_regular,
     real_path,
 )
-from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_vhosts import Vhost
 from ansible_collections.wpward.wordpress.plugins.module_utils.php_constants import (
     Constants,
     read_constants,
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.problems import Problems
+from ansible_collections.wpward.wordpress.plugins.module_utils.vhosts import VirtualHost
 
 XMLRPC_PLUGINS = frozenset(
     {
@@ -215,7 +215,7 @@ def _read_site(url_path: str, directory: str, root: str, names: Sequence[str]) -
     )
 
 
-def _name(vhost: Vhost) -> str:
+def _name(vhost: VirtualHost) -> str:
     """The first literal server name, else an address, else ``localhost``."""
     for name in vhost.server_names:
         if name != "_" and not name.startswith("~") and "*" not in name:
@@ -229,7 +229,7 @@ def _name(vhost: Vhost) -> str:
     return "localhost"
 
 
-def _site_id(vhost: Vhost, url_path: str) -> str:
+def _site_id(vhost: VirtualHost, url_path: str) -> str:
     ports = [listen.port for listen in vhost.listens if listen.unix is None]
     standard = not ports or any(port in (80, 443) for port in ports)
     return _name(vhost) + ("" if standard else f":{ports[0]}") + url_path
@@ -249,7 +249,7 @@ def _report(site: Site, problems: Problems) -> None:
         )
 
 
-def find_sites(vhosts: Sequence[Vhost], problems: Problems) -> list[Site]:
+def find_sites(vhosts: Sequence[VirtualHost], problems: Problems) -> list[Site]:
     """Every WordPress that a server block serves.
 
     A site that several server blocks serve (http and https) is one site. Fills in ``sites`` of

@@ -7,12 +7,12 @@ import pytest
 from ansible_collections.wpward.wordpress.plugins.module_utils import request_target
 from ansible_collections.wpward.wordpress.plugins.module_utils.catalogue import ENDPOINTS
 from ansible_collections.wpward.wordpress.plugins.module_utils.endpoint import Endpoint
-from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_vhosts import Vhost
 from ansible_collections.wpward.wordpress.plugins.module_utils.site_finder import (
     SiteFinder,
     may_reach_an_endpoint,
     needles,
 )
+from ansible_collections.wpward.wordpress.plugins.module_utils.vhosts import VirtualHost
 from ansible_collections.wpward.wordpress.plugins.module_utils.wordpress_discovery import Site
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,22 +34,19 @@ def site(identity: str, url_path: str, vhosts: list[str], home_path: str | None 
     )
 
 
-def vhost(identity: str, names: list[str]) -> Vhost:
-    return Vhost(
+def vhost(identity: str, names: list[str]) -> VirtualHost:
+    return VirtualHost(
         id=identity,
         file="",
         line=1,
         sha256="",
-        insert_offset=0,
-        insert_comment=True,
-        indent="",
-        wpward_include=None,
         server_names=names,
         listens=[],
         roots=[],
         access_logs=[],
         error_logs=[],
         xmlrpc_rules=[],
+        sites=[],
     )
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.wpward.wordpress.plugins.module_utils import wordpress_discovery
-from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_vhosts import (
+from ansible_collections.wpward.wordpress.plugins.module_utils.problems import Problems
+from ansible_collections.wpward.wordpress.plugins.module_utils.vhosts import (
     Listen,
     Root,
-    Vhost,
+    VirtualHost,
 )
-from ansible_collections.wpward.wordpress.plugins.module_utils.problems import Problems
 from ansible_collections.wpward.wordpress.plugins.module_utils.wordpress_discovery import (
     Site,
     find_sites,
@@ -42,16 +42,12 @@ def wordpress(path: Path, more: str | None = "", version: str = "6.1.9") -> Path
 
 def vhost(
     *roots: Path | tuple[str, Path], names: tuple[str, ...] = ("blog.example",), port: int = 80
-) -> Vhost:
-    return Vhost(
+) -> VirtualHost:
+    return VirtualHost(
         id=f"nginx:/etc/nginx/{names}:{port}",
         file="/etc/nginx/x",
         line=1,
         sha256="",
-        insert_offset=0,
-        insert_comment=True,
-        indent="",
-        wpward_include=None,
         server_names=list(names),
         listens=[Listen("*", port, None, False, True, False)],
         roots=[
@@ -61,10 +57,11 @@ def vhost(
         access_logs=[],
         error_logs=[],
         xmlrpc_rules=[],
+        sites=[],
     )
 
 
-def one_site(*vhosts: Vhost) -> Site:
+def one_site(*vhosts: VirtualHost) -> Site:
     problems = Problems()
     (site,) = find_sites(vhosts, problems)
     assert problems.describe() == []
