@@ -8,6 +8,7 @@ true is asked elsewhere, from published address ranges or from the domain name s
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 SEARCH_BOT = "search_bot"
@@ -25,7 +26,6 @@ class _Claim:
     """Lower case; any one of them anywhere in the agent makes the claim."""
 
 
-# The first that fits counts. Applications come before bots, as none of them names a bot.
 _CLAIMS = (
     _Claim("jetpack", PUBLISHER, (b"jetpack by wordpress.com", b"jetpack/", b"vaultpress")),
     _Claim(
@@ -71,15 +71,18 @@ _CLAIMS = (
 KIND = {claim.name: claim.kind for claim in _CLAIMS}
 """claim -> "search_bot" or "publisher"."""
 
-_TOKENS = tuple((token, claim.name) for claim in _CLAIMS for token in claim.tokens)
+_NAMES = {token: claim.name for claim in _CLAIMS for token in claim.tokens}
+# One pattern, as a search per token takes three times as long (measured with Python 3.11).
+_TOKEN = re.compile(b"|".join(re.escape(token) for token in _NAMES))
 
 
 def claim_of(agent: bytes) -> str | None:
-    """The search bot or XML-RPC client that a user agent claims to be; None if neither."""
+    """The search bot or XML-RPC client that a user agent claims to be, the one it names first if
+    several; None if it names none."""
     looked_at = agent[:_LOOKED_AT].lower()
-    for token, name in _TOKENS:
-        if token in looked_at:
-            return name
+    found = _TOKEN.search(looked_at)
+    if found:
+        return _NAMES[found.group()]
     # WordPress itself, when it fetches a page or sends a pingback; the number has to follow, or
     # every agent that mentions WordPress would be one.
     if looked_at.startswith(b"wordpress/") and looked_at[10:11].isdigit():
