@@ -21,10 +21,19 @@ PROC = "/proc"
 
 _SERVICES = (
     (re.compile(r"nginx$"), "nginx"),
+    # .bin: older Bitnami stacks; .worker and .event: one binary per MPM.
+    (re.compile(r"(?:apache2|httpd)(?:\.(?:bin|worker|event))?$"), "httpd"),
     (re.compile(r"php-fpm[0-9.]*$"), "php-fpm"),
-    (re.compile(r"(?:mariadbd|mysqld)$"), "mariadb"),
+    (re.compile(r"(?:mariadbd|mysqld)(?:\.bin)?$"), "mariadb"),
 )
 _MAX_PROCESSES = 2000
+_DESCRIBED_WORKERS = 32
+"""Per service: an attack makes hundreds of them, all with the same limits."""
+
+_FPM_MASTER = re.compile(r"php-fpm: master process \((.+)\)$")
+_FPM_POOL = re.compile(r"php-fpm: pool (.+)$")
+_HTTPD_ANSWERS = frozenset({"-t", "-S", "-M", "-v", "-V", "-l", "-L", "-h"})
+"""Options with which httpd says something and ends."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,10 @@ class Process:
     unit: str | None
     leaving: bool
     """nginx: a worker of an older configuration that only finishes its connections."""
+    pool: str | None = None
+    """php-fpm: the pool of a worker."""
+    config_path: str | None = None
+    """php-fpm: the configuration that the master has read."""
 
 
 def text_of(path: str) -> str | None:
@@ -81,53 +94,90 @@ def _service(command: str) -> str | None:
     return None
 
 
-def _role(service: str, title: str) -> str:
+def _role(service: str, title: str, child: bool) -> str:
+    if service in ("nginx", "php-fpm") and title:
+        return "master" if title.startswith(f"{service}: master") else "worker"
+    return "worker" if child else "master"
+
+
+def _is_server(service: str, title: str, binary: str | None) -> bool:
+    """Not so ``nginx -t``, ``httpd -S`` and BusyBox's own httpd. A title that could not be read
+    tells nothing."""
     if service == "nginx":
-        return "master" if title.startswith("nginx: master") else "worker"
-    if service == "php-fpm":
-        return "master" if title.startswith("php-fpm: master") else "worker"
-    return "master"
+        return not title or title.startswith("nginx:")
+    if service == "httpd":
+        return not _HTTPD_ANSWERS.intersection(title.split()) and not (binary or "").endswith(
+            "busybox"
+        )
+    return True
 
 
-def running() -> list[Process]:
-    """Every process of the web stack in this PID namespace, oldest first."""
-    boot = boot_time()
-    ticks = os.sysconf("SC_CLK_TCK")
-    own_namespace = _link(f"{PROC}/self/ns/pid")
-    found: list[Process] = []
+def _title(pid: int) -> str:
+    return (text_of(f"{PROC}/{pid}/cmdline") or "").replace("\0", " ").strip()
+
+
+def _group(pattern: re.Pattern[str], text: str) -> str | None:
+    match = pattern.match(text)
+    return match.group(1) if match else None
+
+
+def _named() -> dict[int, tuple[str, list[str]]]:
+    """Process id to the service that its name suggests and the fields of its ``stat`` from the
+    state on."""
+    named: dict[int, tuple[str, list[str]]] = {}
     for base in Path(PROC).iterdir():
-        if not base.name.isdigit() or len(found) >= _MAX_PROCESSES:
+        if not base.name.isdigit():
             continue
         stat = text_of(f"{base}/stat")
         if not stat or ")" not in stat:
             continue
-        command = stat[stat.index("(") + 1 : stat.rindex(")")]
-        service = _service(command)
+        service = _service(stat[stat.index("(") + 1 : stat.rindex(")")])
         fields = stat[stat.rindex(")") + 2 :].split()
-        if service is None or len(fields) < 20 or fields[0] in "ZX":
-            continue
-        namespace = _link(f"{base}/ns/pid")
+        if service is not None and len(fields) >= 20 and fields[0] not in "ZX":
+            named[int(base.name)] = service, fields
+            if len(named) >= _MAX_PROCESSES:
+                break
+    return named
+
+
+def running() -> list[Process]:
+    """Every process of the web stack in this PID namespace, oldest first.
+
+    The command line of a process that waits for the disk is not read, nor that of an httpd worker,
+    which tells nothing: the kernel may let the reader wait as long as the process. Such a process
+    is a worker if a process of the same service started it.
+    """
+    boot = boot_time()
+    ticks = os.sysconf("SC_CLK_TCK")
+    own_namespace = _link(f"{PROC}/self/ns/pid")
+    named = _named()
+    found: list[Process] = []
+    for pid, (service, fields) in named.items():
+        namespace = _link(f"{PROC}/{pid}/ns/pid")
         if namespace is not None and own_namespace is not None and namespace != own_namespace:
             continue
-        title = (text_of(f"{base}/cmdline") or "").replace("\0", " ").strip()
-        if service == "nginx" and not title.startswith("nginx:"):
-            # `nginx -t` and the like, not a server.
+        parent = int(fields[1])
+        child = parent in named and named[parent][0] == service
+        title = "" if fields[0] == "D" or (service == "httpd" and child) else _title(pid)
+        binary = _link(f"{PROC}/{pid}/exe")
+        if not _is_server(service, title, binary):
             continue
-        binary = _link(f"{base}/exe")
         if binary is not None and binary.endswith(" (deleted)"):
             # The package was upgraded under the running server: the new file is what a reload uses.
             binary = binary[: -len(" (deleted)")]
         found.append(
             Process(
-                pid=int(base.name),
-                parent=int(fields[1]),
+                pid=pid,
+                parent=parent,
                 service=service,
-                role=_role(service, title),
+                role=_role(service, title, child),
                 title=title,
                 binary=binary,
                 started=boot + int(fields[19]) / ticks,
-                unit=unit_of(int(base.name)),
+                unit=unit_of(pid),
                 leaving="shutting down" in title,
+                pool=_group(_FPM_POOL, title),
+                config_path=_group(_FPM_MASTER, title),
             )
         )
     return sorted(found, key=lambda process: (process.started, process.pid))
@@ -156,8 +206,13 @@ def open_files(pid: int) -> int | None:
 
 
 def describe(processes: list[Process]) -> Iterator[dict[str, object]]:
-    """The evidence's ``processes`` entries."""
+    """The evidence's ``processes`` entries: every master, and each service's oldest workers."""
+    workers: dict[str, int] = {}
     for process in processes:
+        if process.role == "worker":
+            workers[process.service] = workers.get(process.service, 0) + 1
+            if workers[process.service] > _DESCRIBED_WORKERS:
+                continue
         soft, hard = open_file_limits(process.pid)
         yield {
             "service": process.service,

@@ -89,6 +89,72 @@ def test_the_web_stack_is_found_by_what_it_is(proc: Proc) -> None:
     }
 
 
+def test_httpd_under_its_names(proc: Proc) -> None:
+    proc.add(10, "apache2", "/usr/sbin/apache2 -k start")
+    proc.add(11, "apache2", "/usr/sbin/apache2 -k start", parent=10)
+    proc.add(12, "apache2", "/usr/sbin/apache2 -t", parent=1)
+    proc.add(20, "httpd", "/opt/bitnami/apache/bin/httpd -f /opt/bitnami/apache/conf/httpd.conf")
+    proc.add(21, "httpd.bin", "httpd.bin", parent=20)
+    proc.add(30, "httpd", "httpd -p 8080", binary="/bin/busybox")
+    proc.add(40, "mysqld.bin", "mysqld.bin")
+    proc.add(41, "httpd-helper", "httpd-helper")
+    found = {one.pid: (one.service, one.role) for one in running()}
+    assert found == {
+        10: ("httpd", "master"),
+        11: ("httpd", "worker"),
+        20: ("httpd", "master"),
+        21: ("httpd", "worker"),
+        40: ("mariadb", "master"),
+    }
+
+
+def test_php_fpm_names_its_pools_and_configuration(proc: Proc) -> None:
+    proc.add(20, "php-fpm8.2", "php-fpm: master process (/etc/php/8.2/fpm/php-fpm.conf)")
+    proc.add(21, "php-fpm8.2", "php-fpm: pool www", parent=20)
+    master, worker = running()
+    assert (master.config_path, master.pool) == ("/etc/php/8.2/fpm/php-fpm.conf", None)
+    assert (worker.config_path, worker.pool) == (None, "www")
+
+
+def test_the_title_of_a_process_that_waits_for_the_disk_is_not_read(
+    proc: Proc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proc.add(10, "nginx", "nginx: master process nginx")
+    proc.add(11, "nginx", "nginx: worker process", parent=10, state="D")
+    proc.add(20, "php-fpm8.2", "php-fpm: master process (/etc/php/8.2/fpm/php-fpm.conf)")
+    proc.add(21, "php-fpm8.2", "php-fpm: pool www", parent=20, state="D")
+    proc.add(30, "apache2", "apache2")
+    proc.add(31, "apache2", "apache2", parent=30)
+    read: list[str] = []
+    original = processes.text_of
+
+    def text_of(path: str) -> str | None:
+        read.append(path)
+        return original(path)
+
+    monkeypatch.setattr(processes, "text_of", text_of)
+    assert {one.pid: one.role for one in running()} == {
+        10: "master",
+        11: "worker",
+        20: "master",
+        21: "worker",
+        30: "master",
+        31: "worker",
+    }
+    titles = {path.split("/")[-2] for path in read if path.endswith("/cmdline")}
+    assert titles == {"10", "20", "30"}
+
+
+def test_hundreds_of_workers_make_a_bounded_description(proc: Proc) -> None:
+    proc.add(10, "apache2", "apache2")
+    for pid in range(100, 150):
+        proc.add(pid, "apache2", "apache2", parent=10)
+    proc.add(200, "mariadbd", "mariadbd")
+    assert len(running()) == 52
+    services = [row["service"] for row in describe(running())]
+    assert (services.count("httpd"), services.count("mariadb")) == (33, 1)
+
+
 def test_unit_start_and_binary(proc: Proc) -> None:
     proc.add(10, "nginx", "nginx: master process nginx", binary="/usr/sbin/nginx (deleted)")
     proc.add(11, "nginx", "nginx: worker process", ticks=5000, cgroup="1:name=systemd:/user.slice")
