@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 SUITES = ("bullseye", "bookworm", "trixie")
-WEB_SERVERS = ("nginx",)
 DEFAULT_NETWORK = "wpward-test"
 IMAGE_PREFIX = "localhost/wpward-test"
 CONTAINER_PREFIX = "wpward-"
@@ -72,6 +71,35 @@ SITES = (
     Site("/var/www/sub/blog", "sub_", "http://sub.example/blog"),
     Site("/var/www/pathinfo", "pathinfo_", "http://pathinfo.example:8081"),
 )
+
+
+@dataclass(frozen=True)
+class WebServer:
+    """How a host serves the sites; its image is made from that of `parent`, else from the base.
+
+    `vhosts` is the folder of this test bed that holds its vhosts, `folder` where they go.
+    """
+
+    parent: str | None
+    vhosts: str
+    suffix: str
+    folder: str
+    unit: str
+    check: tuple[str, ...]
+
+
+_APACHE = {
+    "vhosts": "httpd",
+    "suffix": ".conf",
+    "folder": "/etc/apache2",
+    "unit": "apache2",
+    "check": ("apache2ctl", "configtest"),
+}
+WEB_SERVERS = {
+    "nginx": WebServer(None, "nginx", "", "/etc/nginx", "nginx", ("nginx", "-t", "-q")),
+    "httpd": WebServer("nginx", **_APACHE),
+    "httpd-prefork": WebServer("httpd", **_APACHE),
+}
 
 DEFAULT_VHOST = "blog"
 VHOSTS = ("second", "tls", "sub", "pathinfo", "static", "twin")

@@ -25,6 +25,7 @@ from testbed.constants import (
     ROOT_USER,
     SUDO_USER,
     VHOSTS,
+    WEB_SERVERS,
 )  # fmt: skip
 from testbed.shell import TestbedError, cache_dir, locked, run, say
 
@@ -221,14 +222,14 @@ def _wait_answering(name: str, address: str) -> None:
             time.sleep(0.2)
 
 
-def _enable_vhosts(container: str, vhosts: Sequence[str]) -> None:
+def _enable_vhosts(container: str, web: str, vhosts: Sequence[str]) -> None:
     if not vhosts:
         return
-    folder = "/etc/nginx/sites-enabled"
-    argv = ["ln", "-sfn", *(f"../sites-available/{vhost}" for vhost in vhosts), folder]
-    podman.execute(container, argv)
-    podman.execute(container, ["nginx", "-t", "-q"])
-    podman.execute(container, ["systemctl", "reload", "nginx"])
+    server = WEB_SERVERS[web]
+    files = [f"../sites-available/{vhost}{server.suffix}" for vhost in vhosts]
+    podman.execute(container, ["ln", "-sfn", *files, f"{server.folder}/sites-enabled"])
+    podman.execute(container, server.check)
+    podman.execute(container, ["systemctl", "reload", server.unit])
 
 
 def inventory(name: str, address: str, folder: Path, private_key: Path) -> str:
@@ -353,7 +354,7 @@ def up(
         podman.podman("start", container)
         _wait_booted(container)
         _authorize(container, private_key())
-        _enable_vhosts(container, vhosts)
+        _enable_vhosts(container, web, vhosts)
         host = _describe(name)
         _write_access_files(host)
         _wait_answering(name, host.address)

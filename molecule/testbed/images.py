@@ -58,11 +58,13 @@ def base_tag(suite: str) -> str:
 
 
 def web_tag(suite: str, web: str) -> str:
+    server = WEB_SERVERS[web]
+    parent = web_tag(suite, server.parent) if server.parent else base_tag(suite)
     inputs = [
-        ("base", base_tag(suite).encode()),
-        ("site", _site_json()),
+        ("base", parent.encode()),
+        *([] if server.parent else [("site", _site_json())]),
         *_files(HERE / "image" / web, "image/"),
-        *_files(HERE / web, "vhosts/"),
+        *_files(HERE / server.vhosts, "vhosts/"),
     ]
     return f"{IMAGE_PREFIX}/{suite}-{web}:{content_hash(inputs)}"
 
@@ -122,14 +124,16 @@ def web_image(suite: str, web: str) -> str:
     tag = web_tag(suite, web)
     if podman.succeeds("image", "exists", tag):
         return tag
-    base = base_image(suite)
+    server = WEB_SERVERS[web]
+    base = web_image(suite, server.parent) if server.parent else base_image(suite)
     with locked(f"image-{suite}-{web}"):
         if podman.succeeds("image", "exists", tag):
             return tag
         with tempfile.TemporaryDirectory(dir=cache_dir()) as folder:
             context = Path(folder)
             shutil.copytree(HERE / "image" / web, context, dirs_exist_ok=True)
-            shutil.copytree(HERE / web, context / "vhosts")
-            (context / "wordpress" / "site.json").write_bytes(_site_json())
+            shutil.copytree(HERE / server.vhosts, context / "vhosts")
+            if server.parent is None:
+                (context / "wordpress" / "site.json").write_bytes(_site_json())
             _build(tag, context, "--build-arg", f"BASE={base}")
     return tag

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from testbed import cli, hosts, images, podman, prerequisites, shell
-from testbed.constants import LABEL, SITES, USERS, VHOSTS, site_data
+from testbed.constants import LABEL, SITES, USERS, VHOSTS, WEB_SERVERS, site_data
 
 TESTBED = Path(images.__file__).parent
 
@@ -57,15 +58,39 @@ def test_unknown_suite_and_web_server_are_named() -> None:
         images.web_image("bookworm", "lighttpd")
 
 
-def test_every_vhost_has_a_file_and_every_file_is_known() -> None:
-    assert {path.name for path in (TESTBED / "nginx").iterdir()} == {"blog", *VHOSTS}
+def test_an_image_goes_with_the_one_it_is_made_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(TESTBED, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(images, "HERE", copy)
+
+    def tags() -> list[str]:
+        return [images.web_tag("bookworm", web) for web in ("nginx", "httpd", "httpd-prefork")]
+
+    before = tags()
+    assert len(set(before)) == 3
+    with (copy / "httpd/blog.conf").open("a") as handle:
+        handle.write("\n")
+    changed = [old != new for old, new in zip(before, tags(), strict=True)]
+    assert changed == [False, True, True]
 
 
-def test_vhosts_serve_the_sites_that_the_build_installs() -> None:
-    text = "\n".join(path.read_text() for path in (TESTBED / "nginx").iterdir())
+@pytest.mark.parametrize("web", WEB_SERVERS)
+def test_every_vhost_has_a_file_and_every_file_is_known(web: str) -> None:
+    server = WEB_SERVERS[web]
+    files = {path.name.removesuffix(server.suffix) for path in (TESTBED / server.vhosts).iterdir()}
+    assert files == {"blog", *VHOSTS}
+
+
+@pytest.mark.parametrize("web", WEB_SERVERS)
+def test_vhosts_serve_the_sites_that_the_build_installs(web: str) -> None:
+    text = "\n".join(
+        path.read_text() for path in (TESTBED / WEB_SERVERS[web].vhosts).iterdir()
+    ).lower()
     for site in SITES:
         served = site.docroot.removesuffix("/blog") if "/sub/" in site.docroot else site.docroot
-        assert f"root {served};" in text
+        assert re.search(rf"root {re.escape(served)};?\n", text)
 
 
 def test_site_data_is_json_with_one_administrator_first() -> None:
