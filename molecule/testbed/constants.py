@@ -6,7 +6,7 @@ The image build gets them as JSON and the tests import them, so they are written
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 SUITES = ("bullseye", "bookworm", "trixie")
@@ -88,17 +88,13 @@ class WebServer:
     check: tuple[str, ...]
 
 
-_APACHE = {
-    "vhosts": "httpd",
-    "suffix": ".conf",
-    "folder": "/etc/apache2",
-    "unit": "apache2",
-    "check": ("apache2ctl", "configtest"),
-}
+_HTTPD = WebServer(
+    "nginx", "httpd", ".conf", "/etc/apache2", "apache2", ("apache2ctl", "configtest")
+)
 WEB_SERVERS = {
     "nginx": WebServer(None, "nginx", "", "/etc/nginx", "nginx", ("nginx", "-t", "-q")),
-    "httpd": WebServer("nginx", **_APACHE),
-    "httpd-prefork": WebServer("httpd", **_APACHE),
+    "httpd": _HTTPD,
+    "httpd-prefork": replace(_HTTPD, parent="httpd"),
 }
 
 DEFAULT_VHOST = "blog"
