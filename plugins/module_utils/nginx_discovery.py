@@ -10,7 +10,7 @@ import shlex
 import shutil
 import subprocess
 from dataclasses import dataclass
-from typing import Iterator, Sequence
+from typing import Iterator, Mapping, Sequence
 
 from ansible_collections.wpward.wordpress.plugins.module_utils import nginx_config
 from ansible_collections.wpward.wordpress.plugins.module_utils.files import (
@@ -70,9 +70,12 @@ def find_binary(processes: Sequence[Process]) -> str | None:
     return None
 
 
-def run(argv: Sequence[str]) -> tuple[int | None, bytes, bytes]:
-    """Run a command that only reads. The code is None where it did not start or did not end."""
-    environment = dict(os.environ, LC_ALL="C", LANGUAGE="C")
+def run(
+    argv: Sequence[str], variables: Mapping[str, str] | None = None
+) -> tuple[int | None, bytes, bytes]:
+    """Run a command that only reads, with more environment variables where they are given. The
+    code is None where it did not start or did not end."""
+    environment = dict(os.environ, **(variables or {}), LC_ALL="C", LANGUAGE="C")
     try:
         done = subprocess.run(
             list(argv),
