@@ -1,17 +1,26 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-r"""nginx ``log_format`` text to a regular expression over the bytes of a log.
+r"""nginx ``log_format`` text to the expression that reads its log.
 
-A field that a client controls must not be able to move the others. nginx escapes a double quote
-inside any variable (``\x22``, or ``\"`` in JSON), so the first raw quote of a line is the
-format's own, and so is every later one: a quoted field ends at the next raw quote, and an
-unquoted one never holds any. With ``escape=none`` that does not hold, and the result says so.
+nginx writes a double quote inside any variable as ``\x22``, or as ``\"`` in JSON. With
+``escape=none`` it does not, and the result says so.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Pattern
+
+from ansible_collections.wpward.wordpress.plugins.module_utils.line_format import (
+    BACKSLASH,
+    HEX,
+    NONE,
+    LineFormat,
+    Part,
+    UnusableFormat,
+    Value,
+    build,
+)
+
+__all__ = ["COMBINED", "LineFormat", "UnusableFormat", "compile_format"]
 
 COMBINED = (
     '$remote_addr - $remote_user [$time_local] "$request" '
@@ -19,112 +28,98 @@ COMBINED = (
 )
 """nginx's built-in format, and the beginning of Debian's and most people's own."""
 
-_ROLES: dict[str, str] = {
-    "remote_addr": "address",
-    "time_local": "time",
-    "time_iso8601": "time",
-    "msec": "time",
-    "request": "request",
-    "request_method": "method",
-    "request_uri": "target",
-    "status": "status",
-    "host": "host",
-    "http_host": "host",
-    "server_name": "host",
+_NAMES: dict[str, tuple[str, ...]] = {
+    "time": ("time_local", "time_iso8601", "msec"),
+    # Behind a proxy that the realip module trusts, remote_addr is the client already. A header
+    # such as X-Forwarded-For never counts: a client can write any address into it.
+    "address": ("remote_addr", "proxy_protocol_addr", "realip_remote_addr"),
+    "request": ("request",),
+    "method": ("request_method",),
+    # nginx may have rewritten uri and args; a format that has only those still tells something.
+    "target": ("request_uri", "uri_with_args", "uri", "document_uri"),
+    "query": ("args", "query_string"),
+    "status": ("status",),
+    "host": ("host", "server_name", "http_host"),
+    "agent": ("http_user_agent",),
 }
+"""The variables for each field, the best first."""
+
 _SHAPES: dict[str, bytes] = {
-    "remote_addr": rb"[^ \n\",]+",
-    "time_local": rb"\d\d/[A-Za-z]{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}",
-    "time_iso8601": rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d",
+    # The time is fixed by its width, which is what is fast. What is no time after all is found
+    # out when it is read.
+    "time_local": rb"\d\d/.{23}",
+    "time_iso8601": rb"\d{4}-.{20}",
     "msec": rb"\d+\.\d{3}",
     "status": rb"\d{3}",
-    "request_method": rb"[^ \n\"]*",
 }
+_NO_BLANKS = re.compile(
+    r"(?:realip_)?remote_(?:addr|port)|proxy_protocol_(?:server_)?(?:addr|port)"
+    r"|server_(?:addr|port|name|protocol)|hostname|pid|nginx_version|scheme|https|host|http_host"
+    r"|request_(?:length|time|method|id|completion)|body_bytes_sent|bytes_sent|content_length"
+    r"|connection(?:_requests|_time|s_active)?|pipe|gzip_ratio|is_args|http[23]|tcpinfo_\w+"
+    r"|ssl_(?:protocol|cipher|session_reused|server_name)|upstream_cache_status|geoip_\w+_code3?"
+)
+"""Variables without blanks. A Host header with one gets status 400, and such a line is left out."""
+_OF_THE_SERVER = re.compile(
+    r"upstream_(?!http_|cookie_|trailer_)\w+\Z|time_|sent_http_content_type"
+)
+"""Variables that may hold blanks, but not of a client's choice."""
+
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+_WITH_ARGS = re.compile(
+    r"\$\{?(?:document_)?uri\}?(?:\$\{?is_args\}?|\?)\$(?:\{(?:args|query_string)\}|(?:args|query_string)\b)"
+)
+"""A target written in three pieces, which is one value to us."""
 
 
-class UnusableFormat(ValueError):
-    """The format lacks something that a count needs; the message says what."""
+def _chosen(variables: list[str]) -> dict[str, str]:
+    """Variable to field, for the best variable of each field."""
+    fields = {}
+    for name, candidates in _NAMES.items():
+        present = [variable for variable in candidates if variable in variables]
+        if name == "time":
+            present.sort(key=variables.index)
+        if present:
+            fields[name] = present[0]
+    if "request" in fields:
+        for name in ("method", "target", "query"):
+            fields.pop(name, None)
+    elif fields.get("target") in ("request_uri", "uri_with_args"):
+        fields.pop("query", None)
+    return {variable: name for name, variable in fields.items()}
 
 
-@dataclass(frozen=True)
-class LineFormat:
-    """How to read one log.
-
-    ``pattern`` begins with the newline before the line; its groups stand in the order of
-    ``fields``, each one of address, time, request, method, target, status, host.
-    """
-
-    pattern: Pattern[bytes]
-    fields: tuple[str, ...]
-    json: bool
-    forgeable: bool
-    """True where a client can write raw quotes into the log (``escape=none``)."""
-
-
-def _parts(text: str) -> list[tuple[str, str | None]]:
-    """(literal text, the variable that follows it or None at the end)."""
-    parts: list[tuple[str, str | None]] = []
+def _parts(text: str) -> list[Part]:
+    text = _WITH_ARGS.sub("${uri_with_args}", text)
+    variables = [first or second for first, second in _VARIABLE.findall(text)]
+    chosen = _chosen(variables)
+    parts: list[Part] = []
     position = 0
-    for match in _VARIABLE.finditer(text):
-        parts.append((text[position : match.start()], match.group(1) or match.group(2)))
+    for match, variable in zip(_VARIABLE.finditer(text), variables):
+        parts.append(text[position : match.start()].encode("utf-8", "surrogateescape"))
         position = match.end()
-    parts.append((text[position:], None))
+        name = chosen.get(variable)
+        parts.append(
+            Value(
+                name,
+                shape=_SHAPES.get(variable),
+                words=not _NO_BLANKS.fullmatch(variable),
+                forgeable=not _OF_THE_SERVER.match(variable),
+                optional=name == "agent",
+            )
+        )
+    parts.append(text[position:].encode("utf-8", "surrogateescape"))
     return parts
-
-
-def _value(variable: str, before: str, after: str, json: bool) -> bytes:
-    quoted = before.endswith('"') and after.startswith('"')
-    if quoted and variable not in _SHAPES:
-        return rb'[^"\\\n]*(?:\\.[^"\\\n]*)*' if json else rb'[^"\n]*'
-    if variable in _SHAPES:
-        return _SHAPES[variable]
-    if json:
-        return rb'[^",}\n]*'
-    if variable in _ROLES and not after.startswith('"'):
-        # An unquoted request target: a raw space in it cannot be told from the separator.
-        return rb'[^"\n]*?'
-    return rb'[^"\n]*?' if after else rb'[^"\n]*'
 
 
 def compile_format(text: str) -> LineFormat:
     """Translate a format (``escape=json`` and the like in front, as in the evidence).
 
-    Raises UnusableFormat where the time or the request is not in it. Address and status may be
-    missing from ``fields``.
+    Raises UnusableFormat where the time or the request is not in it. Address, status, host and
+    user agent may be missing from ``fields``.
     """
     escape, _space, rest = text.partition(" ")
     if not escape.startswith("escape="):
         escape, rest = "escape=default", text
-    json = escape == "escape=json"
-    parts = _parts(rest)
-    roles = [_ROLES.get(variable or "") for _literal, variable in parts]
-    missing = [] if "time" in roles else ["time"]
-    if "request" not in roles and "target" not in roles:
-        missing.append("request")
-    if missing:
-        raise UnusableFormat("the log format has no {}".format(" and no ".join(missing)))
-    last = max(index for index, role in enumerate(roles) if role is not None)
-    pattern = [rb"\n"]
-    fields: list[str] = []
-    for index, (literal, variable) in enumerate(parts[: last + 1]):
-        pattern.append(re.escape(literal.encode("utf-8", "surrogateescape")))
-        if variable is None:
-            break
-        value = _value(variable, literal, parts[index + 1][0], json)
-        role = _ROLES.get(variable)
-        if role is not None and role not in fields:
-            fields.append(role)
-            pattern.append(b"(" + value + b")")
-        else:
-            pattern.append(value)
-    # What follows the last field that matters fixes where that field ends.
-    after = parts[last + 1][0]
-    if after:
-        pattern.append(re.escape(after[0].encode("utf-8", "surrogateescape")))
-    return LineFormat(
-        pattern=re.compile(b"".join(pattern)),
-        fields=tuple(fields),
-        json=json,
-        forgeable=escape == "escape=none",
-    )
+    escapes = {"escape=json": BACKSLASH, "escape=none": NONE}.get(escape, HEX)
+    return build(_parts(rest), escapes)

@@ -23,16 +23,15 @@ def fields(text: str, line: str | bytes) -> dict[str, bytes] | None:
     )
 
 
-@pytest.mark.parametrize("text", [COMBINED, MAIN])
-def test_combined_and_main(text: str) -> None:
-    line = (
-        '192.0.2.1 - - [20/Oct/2015:18:52:00 +0900] "POST /xmlrpc.php HTTP/1.0" 499 0 "-" "x" "-"'
-    )
-    assert fields(text, line) == {
+@pytest.mark.parametrize(("text", "end"), [(COMBINED, ""), (MAIN, ' "-"')])
+def test_combined_and_main(text: str, end: str) -> None:
+    line = '192.0.2.1 - - [20/Oct/2015:18:52:00 +0900] "POST /xmlrpc.php HTTP/1.0" 499 0 "-" "x"'
+    assert fields(text, line + end) == {
         "address": b"192.0.2.1",
         "time": b"20/Oct/2015:18:52:00 +0900",
         "request": b"POST /xmlrpc.php HTTP/1.0",
         "status": b"499",
+        "agent": b"x",
     }
 
 
