@@ -1,0 +1,61 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Write a host's document and the run's HTML page, in the controller's own process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.report_directory import save
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.report_document import (
+    host_document,
+)
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """The report, as Ansible looks for it; documented beside the module of the same name."""
+
+    # A report changes no server: check mode leaves one as well.
+    _supports_check_mode = True
+    _supports_async = False
+    _requires_connection = False
+
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Write both files; the path of the page is in ``path``."""
+        variables = task_vars or {}
+        result: dict[str, Any] = super().run(tmp, variables)
+        _valid, options = self.validate_argument_spec(
+            argument_spec={
+                "directory": {"type": "path", "required": True},
+                "run": {"type": "str", "default": ""},
+                "outcome": {"type": "str", "required": True},
+                "failure": {"type": "str", "default": ""},
+                "evidence": {"type": "dict", "default": {}},
+                "plan": {"type": "dict", "default": {}},
+                "remedies": {"type": "dict", "default": {}},
+                "checks": {"type": "dict", "default": {}},
+                "seen": {"type": "dict", "default": {}},
+                "notes": {"type": "list", "elements": "str", "default": []},
+            }
+        )
+        host = variables["inventory_hostname"]
+        directory = Path(options.pop("directory"))
+        try:
+            page = save(
+                directory,
+                host_document(host, **options),
+                fleet=variables.get("ansible_play_hosts_all", [host]),
+                running=variables.get("ansible_play_hosts", [host]),
+            )
+        except OSError as error:
+            raise AnsibleActionFail(
+                f"{host}: the report could not be written to {error.filename or directory}: "
+                f"{error.strerror or error}. Set wpward_report_directory to a directory that can "
+                "be written to."
+            ) from error
+        result.update(changed=False, path=str(page))
+        return result
