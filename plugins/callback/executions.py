@@ -50,6 +50,7 @@ _CONTROLLER_ONLY = frozenset(
         "include_vars",
         "meta",
         "pause",
+        "report",
         "set_fact",
         "set_stats",
         "validate_argument_spec",

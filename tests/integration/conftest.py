@@ -25,7 +25,8 @@ Playbook = Callable[..., "PlaybookRun"]
 
 @dataclass(frozen=True)
 class PlaybookRun:
-    """What ansible-playbook did: exit code, what it printed, modules started per host."""
+    """What ansible-playbook did: exit code, what it printed, modules started and the newest
+    report's document per host."""
 
     code: int
     output: str
@@ -91,7 +92,7 @@ def playbook(tmp_path: Path) -> Playbook:
             done.returncode,
             done.stdout + done.stderr,
             json.loads(counts.read_text()) if counts.exists() else {},
-            {path.name: json.loads(path.read_text()) for path in sorted(reports.glob("*.json"))},
+            {path.stem: json.loads(path.read_text()) for path in sorted(reports.glob("*/*.json"))},
         )
 
     return run

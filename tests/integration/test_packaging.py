@@ -40,6 +40,7 @@ def test_wheel_holds_the_collection_and_nothing_twice(wheel: Path) -> None:
     assert f"{inside}plugins/modules/transaction.py" in names
     assert f"{inside}roles/endpoints/meta/argument_specs.yml" in names
     assert f"{inside}meta/runtime.yml" in names
+    assert f"{inside}plugins/plugin_utils/html_report_templates/style.css" in names
     assert "wpward/cli.py" in names
     assert not [name for name in names if "playbooks/collections" in name]
     assert len(names) == len(set(names))
@@ -69,4 +70,6 @@ def test_playbook_and_command_run_from_anywhere(
             check=False,
         )
         assert done.returncode == 0, f"{command}:\n{done.stdout}\n{done.stderr}"
-    assert list((tmp_path / "wpward-reports").glob("packaging-*.json"))
+    reports = tmp_path / "wpward-reports"
+    assert len(list(reports.glob("*/packaging.json"))) == 2
+    assert len(list(reports.glob("*/report.html"))) == 2
