@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, Pattern, Sequence, Union
+from typing import Mapping, NamedTuple, Pattern, Sequence, Union
 
 FIELDS = (
     "time",
@@ -47,6 +47,10 @@ _LETTERS = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f", b"v
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
+STAMP = "stamp"
+"""The name of a time that counts as such only where the line has no other."""
+
+
 class UnusableFormat(ValueError):
     """The format lacks something that a count needs; the message says what."""
 
@@ -55,7 +59,7 @@ class Value(NamedTuple):
     """What stands between two fixed texts."""
 
     name: str | None
-    """One of FIELDS, or None for what nobody needs."""
+    """One of FIELDS, STAMP, or None for what nobody needs."""
     shape: bytes | None = None
     """The expression for it, where its form is known and holds no quote."""
     words: bool = True
@@ -188,8 +192,9 @@ class _Layout:
             # with no backslash before it always is the closing one.
             return rb'(?:[^"]*(?<!\\)|[^"\\]*(?:\\.[^"\\]*)*)'
         if not value.words:
-            # Where nothing stands between two values, the second is a path.
-            after = self.texts[place + 1][:1] or b"/"
+            # Where nothing stands between two values, the second is a path. A colon may belong to
+            # an IPv6 address: of several, the last one ends it.
+            after = (self.texts[place + 1][:1] or b"/").replace(b":", b"")
             ends = b"".join(sorted({b" ", b'"', b"\n", after}))
             return b"[^" + re.escape(ends) + (b"]+" if value.name else b"]*")
         # httpd writes an empty user name as two quotes.
@@ -222,18 +227,47 @@ class _Layout:
         return b"".join(pieces), max(ends) + 1
 
 
+def with_query(target: bytes, query: bytes) -> bytes:
+    """The whole request target, where a format writes its query in a place of its own. Without a
+    query that holds nothing, or a hyphen."""
+    query = query[1:] if query.startswith(b"?") else query
+    return target if query in (b"", b"-") else target + b"?" + query
+
+
+def chosen(candidates: Mapping[str, Sequence[str]], present: Sequence[str]) -> dict[str, str]:
+    """Which field each of a format's variables fills: the best one that is there.
+
+    candidates: the variables for each field, the best first.
+    """
+    fields = {}
+    for name, variables in candidates.items():
+        found = [variable for variable in variables if variable in present]
+        if found:
+            fields[name] = found[0]
+    if "request" in fields:
+        for name in ("method", "target", "query"):
+            fields.pop(name, None)
+    return {variable: name for name, variable in fields.items()}
+
+
 def build(parts: Sequence[Part], escapes: str) -> LineFormat:
     """The format that consists of these fixed texts and values.
 
     Of several values with the same name the first counts. Raises UnusableFormat where the time or
     the request is not among them, and where one request takes several lines.
     """
+    names = [part.name for part in parts if isinstance(part, Value)]
+    unwanted = STAMP if "time" in names else None
     seen: set[str] = set()
     unique: list[Part] = []
     for part in parts:
         if isinstance(part, Value) and part.name:
-            unique.append(part._replace(name=None) if part.name in seen else part)
-            seen.add(part.name)
+            name = "time" if part.name == STAMP else part.name
+            unique.append(
+                part._replace(name=None if name in seen or part.name == unwanted else name)
+            )
+            if part.name != unwanted:
+                seen.add(name)
         else:
             unique.append(part)
     missing = [] if "time" in seen else ["time"]

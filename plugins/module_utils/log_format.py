@@ -8,6 +8,7 @@ nginx writes a double quote inside any variable as ``\x22``, or as ``\"`` in JSO
 from __future__ import annotations
 
 import re
+from typing import Sequence
 
 from ansible_collections.wpward.wordpress.plugins.module_utils.line_format import (
     BACKSLASH,
@@ -18,6 +19,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.line_format impor
     UnusableFormat,
     Value,
     build,
+    chosen,
 )
 
 __all__ = ["COMBINED", "LineFormat", "UnusableFormat", "compile_format"]
@@ -29,7 +31,6 @@ COMBINED = (
 """nginx's built-in format, and the beginning of Debian's and most people's own."""
 
 _NAMES: dict[str, tuple[str, ...]] = {
-    "time": ("time_local", "time_iso8601", "msec"),
     # Behind a proxy that the realip module trusts, remote_addr is the client already. A header
     # such as X-Forwarded-For never counts: a client can write any address into it.
     "address": ("remote_addr", "proxy_protocol_addr", "realip_remote_addr"),
@@ -44,14 +45,13 @@ _NAMES: dict[str, tuple[str, ...]] = {
 }
 """The variables for each field, the best first."""
 
-_SHAPES: dict[str, bytes] = {
-    # The time is fixed by its width, which is what is fast. What is no time after all is found
-    # out when it is read.
+_TIMES = {
+    # By their width, which is fast; what is no time after all is found out when it is read.
     "time_local": rb"\d\d/.{23}",
     "time_iso8601": rb"\d{4}-.{20}",
     "msec": rb"\d+\.\d{3}",
-    "status": rb"\d{3}",
 }
+_SHAPES = {**_TIMES, "status": rb"\d{3}"}
 _NO_BLANKS = re.compile(
     r"(?:realip_)?remote_(?:addr|port)|proxy_protocol_(?:server_)?(?:addr|port)"
     r"|server_(?:addr|port|name|protocol)|hostname|pid|nginx_version|scheme|https|host|http_host"
@@ -72,33 +72,18 @@ _WITH_ARGS = re.compile(
 """A target written in three pieces, which is one value to us."""
 
 
-def _chosen(variables: list[str]) -> dict[str, str]:
-    """Variable to field, for the best variable of each field."""
-    fields = {}
-    for name, candidates in _NAMES.items():
-        present = [variable for variable in candidates if variable in variables]
-        if name == "time":
-            present.sort(key=variables.index)
-        if present:
-            fields[name] = present[0]
-    if "request" in fields:
-        for name in ("method", "target", "query"):
-            fields.pop(name, None)
-    elif fields.get("target") in ("request_uri", "uri_with_args"):
-        fields.pop("query", None)
-    return {variable: name for name, variable in fields.items()}
-
-
 def _parts(text: str) -> list[Part]:
     text = _WITH_ARGS.sub("${uri_with_args}", text)
     variables = [first or second for first, second in _VARIABLE.findall(text)]
-    chosen = _chosen(variables)
+    fields = chosen(_NAMES, variables)
+    if "request_uri" in fields or "uri_with_args" in fields:
+        fields = {variable: name for variable, name in fields.items() if name != "query"}
     parts: list[Part] = []
     position = 0
     for match, variable in zip(_VARIABLE.finditer(text), variables):
         parts.append(text[position : match.start()].encode("utf-8", "surrogateescape"))
         position = match.end()
-        name = chosen.get(variable)
+        name = "time" if variable in _TIMES else fields.get(variable)
         parts.append(
             Value(
                 name,
@@ -112,8 +97,10 @@ def _parts(text: str) -> list[Part]:
     return parts
 
 
-def compile_format(text: str) -> LineFormat:
+def compile_format(text: str, prefix: Sequence[Part] = ()) -> LineFormat:
     """Translate a format (``escape=json`` and the like in front, as in the evidence).
+
+    prefix: what stands before each line, as in syslog_prefix.
 
     Raises UnusableFormat where the time or the request is not in it. Address, status, host and
     user agent may be missing from ``fields``.
@@ -122,4 +109,4 @@ def compile_format(text: str) -> LineFormat:
     if not escape.startswith("escape="):
         escape, rest = "escape=default", text
     escapes = {"escape=json": BACKSLASH, "escape=none": NONE}.get(escape, HEX)
-    return build(_parts(rest), escapes)
+    return build([*prefix, *_parts(rest)], escapes)
