@@ -1,0 +1,192 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Findings in the error logs and in what the host is like now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.case import Case, make
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import (
+    HIGH,
+    QUIET,
+    Finding,
+    clock,
+    mapping,
+    percent,
+    plural,
+    quote,
+    size,
+)
+
+# The finding that each kind of error line leads to, and the threshold on the number of lines;
+# without one, a single line says it.
+_ERRORS: Mapping[str, tuple[str, str | None]] = {
+    "httpd_max_request_workers": ("workers_exhausted", None),
+    "httpd_scoreboard_full": ("workers_exhausted", None),
+    "httpd_min_spare_threads": ("workers_exhausted", None),
+    "fpm_max_children": ("fpm_exhausted", "fpm_reached"),
+    "nginx_worker_connections": ("connections_exhausted", None),
+    "nginx_open_files": ("open_files_exhausted", None),
+    "httpd_open_files": ("open_files_exhausted", None),
+    "nginx_upstream_timeout": ("php_not_answering", "upstream_errors"),
+    "nginx_upstream_refused": ("php_not_answering", "upstream_errors"),
+    "kernel_oom": ("out_of_memory", None),
+    "kernel_oom_service": ("out_of_memory", None),
+}
+OVERWHELMED = {
+    "workers_exhausted",
+    "fpm_exhausted",
+    "connections_exhausted",
+    "open_files_exhausted",
+    "out_of_memory",
+    "swapping",
+}
+"""The findings that show a host breaking down."""
+
+
+def find(case: Case) -> list[Finding]:
+    """All of them, still without a verdict: that is the host's."""
+    now = mapping(case.evidence.get("now"))
+    found = [
+        *_errors(case),
+        *_open_files(case, now),
+        *_memory(case, now),
+        *_disks(case, now),
+        *_workers(case, now),
+    ]
+    # The lines in a log and the state now can say the same.
+    return list({finding.id: finding for finding in reversed(found)}.values())[::-1]
+
+
+def _errors(case: Case) -> list[Finding]:
+    lines: dict[str, list[Mapping[str, Any]]] = {}
+    for row in case.part("errors"):
+        if row["kind"] in _ERRORS:
+            lines.setdefault(_ERRORS[row["kind"]][0], []).append(row)
+    findings = []
+    for identity, rows in lines.items():
+        count = sum(row["count"] for row in rows)
+        name = _ERRORS[rows[0]["kind"]][1]
+        if count < (case.limits[name] if name else 1):
+            continue
+        most = max(rows, key=lambda row: row["count"])
+        last = max((row["last"] for row in rows if row.get("last")), default=None)
+        findings.append(
+            make(
+                identity,
+                None,
+                QUIET,
+                f"{quote(most['service'])} noted it {plural(count, 'time')}, the last time at "
+                f"{clock(last)}: {quote(most.get('sample') or most['kind'])}",
+                [f"errors: {row['kind']} in {quote(row['log'])}" for row in rows],
+            )
+        )
+    return findings
+
+
+def _open_files(case: Case, now: Mapping[str, Any]) -> list[Finding]:
+    full = []
+    for process in case.part("processes"):
+        soft = mapping(process.get("nofile")).get("soft")
+        used = process.get("open_fds")
+        if soft and used and used >= case.limits["open_files"] * soft:
+            full.append(
+                f"{quote(process['service'])} process {process['pid']} has {used} of {soft} files "
+                "open"
+            )
+    files = mapping(now.get("open_files"))
+    if files.get("max") and files["used"] >= case.limits["open_files"] * files["max"]:
+        full.append(f"the host has {files['used']} of {files['max']} files open")
+    if not full:
+        return []
+    more = f" (and {len(full) - 1} more)" if len(full) > 1 else ""
+    return [
+        make(
+            "open_files_exhausted",
+            None,
+            QUIET,
+            f"{full[0][0].upper()}{full[0][1:]}{more}.",
+            ["processes: open_fds", "now: open_files"],
+        )
+    ]
+
+
+def _memory(case: Case, now: Mapping[str, Any]) -> list[Finding]:
+    memory = mapping(now.get("memory"))
+    total, available = memory.get("total"), memory.get("available")
+    if not total or available is None:
+        return []
+    pressure = mapping(mapping(mapping(now.get("pressure")).get("memory")).get("some"))
+    used = (memory.get("swap_total") or 0) - (memory.get("swap_free") or 0)
+    if pressure:
+        short = pressure["avg60"] >= case.limits["memory_pressure"]
+        said = f"processes waited for memory {pressure['avg60']:.0f} % of the last minute"
+    else:
+        short = used > 0 and available < case.limits["memory_available"] * total
+        said = f"{percent(available / total)} of the memory is left"
+    if not short:
+        return []
+    return [
+        make(
+            "swapping",
+            None,
+            QUIET,
+            f"The host is short of memory: {said}, {size(available)} of {size(total)} are "
+            f"available and {size(used)} are swapped out.",
+            ["now: memory", "now: pressure"],
+        )
+    ]
+
+
+def _disks(case: Case, now: Mapping[str, Any]) -> list[Finding]:
+    share = case.limits["disk_available"]
+    full = []
+    for disk in now.get("disks") or ():
+        # A boot partition is small and full by design.
+        if disk["size"] < 1 << 30:
+            continue
+        if disk["available"] < min(share * disk["size"], 1 << 30):
+            full.append(
+                f"{quote(disk['mount'])} has {size(disk['available'])} of {size(disk['size'])} left"
+            )
+        elif disk.get("inodes") and disk["inodes_free"] < share * disk["inodes"]:
+            full.append(
+                f"{quote(disk['mount'])} has {disk['inodes_free']} of {disk['inodes']} inodes left"
+            )
+    return [make("disk_full", None, QUIET, f"{'; '.join(full)}.", ["now: disks"])] if full else []
+
+
+def _workers(case: Case, now: Mapping[str, Any]) -> list[Finding]:
+    httpd = mapping(case.evidence.get("httpd"))
+    limits = mapping(httpd.get("limits"))
+    total = mapping(now.get("memory")).get("total")
+    workers = _service(now.get("workers") or (), "httpd")
+    allowed = limits.get("MaxRequestWorkers")
+    each = workers.get("pss_mean")
+    if not (total and allowed and each):
+        return []
+    threads = 1 if httpd.get("mpm") == "prefork" else limits.get("ThreadsPerChild")
+    if not threads:
+        return []
+    processes = -(-allowed // threads)
+    fits = int(total * (1 - case.limits["memory_reserve"]) // each)
+    if processes <= fits:
+        return []
+    return [
+        make(
+            "workers_oversized",
+            None,
+            QUIET,
+            f"httpd may start {plural(processes, 'process')} of {size(each)} each, "
+            f"{size(processes * each)} in all; {size(total)} of memory carry {fits}, with "
+            f"{percent(case.limits['memory_reserve'])} left for the database and the system.",
+            ["httpd: limits", "now: workers", "now: memory"],
+            # What cannot even hold without anything else running is more than a risk.
+            severity=HIGH if processes * each > 2 * total else None,
+        )
+    ]
+
+
+def _service(workers: Sequence[Mapping[str, Any]], service: str) -> Mapping[str, Any]:
+    return next((one for one in workers if one["service"] == service), {})

@@ -1,0 +1,79 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which roles the findings call for, with what, why, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.wpward.wordpress.plugins.module_utils.endpoint import OPEN
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.case import Case
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import Finding
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding_catalogue import BY_ID
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding_kind import (
+    AUTOMATED,
+    BANS,
+    ENDPOINTS,
+    GUARD,
+    ROLES,
+)
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.traffic import NAMES
+
+_ABOUT_NAMES = ("user_names_told", "user_names_open", "login_attack")
+
+
+def remedies(findings: Sequence[Finding], case: Case) -> list[dict[str, Any]]:
+    """The remedies in order of application. One that no role of this collection does yet says
+    where to read how to do it by hand."""
+    planned = []
+    for role in ROLES:
+        calling = [one for one in findings if _calls(one, role, case.policy)]
+        if not calling:
+            continue
+        # What either role does is proven by the web server's refusals, which only nginx has so far.
+        automated = role in AUTOMATED and bool(case.evidence.get("nginx"))
+        planned.append(
+            {
+                "role": role,
+                "automated": automated,
+                "parameters": _parameters(role, case),
+                "reason": _reason(role, calling, findings, automated),
+                "findings": list(dict.fromkeys(one.id for one in calling)),
+            }
+        )
+    return planned
+
+
+def _calls(finding: Finding, role: str, policy: Mapping[str, str]) -> bool:
+    if not finding.calls or role not in BY_ID[finding.id].remedies:
+        return False
+    if role not in (ENDPOINTS, GUARD):
+        return True
+    # What the operator keeps open on purpose stays open.
+    about = NAMES if finding.id in _ABOUT_NAMES else ("xmlrpc",)
+    return any(policy[endpoint] != OPEN for endpoint in about)
+
+
+def _parameters(role: str, case: Case) -> dict[str, Any]:
+    if role not in AUTOMATED:
+        return {}
+    return {f"{role}_policy": dict(case.policy), f"{role}_trusted": list(case.known.trusted)}
+
+
+def _reason(
+    role: str, calling: Sequence[Finding], findings: Sequence[Finding], automated: bool
+) -> str:
+    titles: dict[str, list[str]] = {}
+    for one in calling:
+        titles.setdefault(one.title, []).append(one.site or "the host")
+    reason = "; ".join(
+        f"{title} ({', '.join(dict.fromkeys(sites))})" for title, sites in titles.items()
+    )
+    if role == BANS and any(one.id == "behind_cdn" for one in findings):
+        reason += (
+            ". Not before real_ip: the log shows a proxy's addresses, which must not be banned"
+        )
+    if automated:
+        return f"{reason}."
+    anchors = ", ".join(f"docs/findings.md#{one}" for one in dict.fromkeys(f.id for f in calling))
+    return f"{reason}. By hand: {anchors}."

@@ -1,0 +1,237 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Where the plan draws its lines: every number that a judgement depends on, with its reason.
+
+The defaults were chosen on labelled traffic (tests/unit/test_judgement.py): for each of them there
+is a case that is judged wrongly if it is moved far up, and one if it is moved far down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import PlanError
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """One line.
+
+    name: the key in the plan's option. unit: what the number counts. why: why the default is what
+    it is. share: whether it is a share, which lies between 0 and 1.
+    """
+
+    name: str
+    default: float
+    unit: str
+    why: str
+    share: bool = False
+
+
+THRESHOLDS = (
+    Threshold(
+        "flood_per_minute",
+        60,
+        "requests a minute",
+        "One XML-RPC request costs about 20 ms of CPU; one a second, kept up, is more than any "
+        "editor or app sends, and less than a third of the slowest flood of the incidents.",
+    ),
+    Threshold(
+        "flood_minutes",
+        5,
+        "minutes",
+        "An app that synchronises is done within two or three minutes.",
+    ),
+    Threshold(
+        "peak_per_minute",
+        240,
+        "requests in one minute",
+        "A flood may be over before it has lasted; no app sends four requests a second.",
+    ),
+    Threshold(
+        "rise_per_minute",
+        10,
+        "requests a minute",
+        "Passwords are also guessed slowly enough to stay below a flood; an editor at work sends "
+        "a few requests a minute.",
+    ),
+    Threshold(
+        "rise_factor",
+        5,
+        "times the site's own level",
+        "A site with an integration of its own has a level; its evening peak is not an attack.",
+    ),
+    Threshold(
+        "rise_minutes",
+        20,
+        "minutes",
+        "An app that uploads pictures is busy for ten minutes.",
+    ),
+    Threshold(
+        "slow_per_hour",
+        20,
+        "requests an hour",
+        "One request every three minutes; below that, guessing passwords takes years and costs "
+        "the server nothing.",
+    ),
+    Threshold(
+        "slow_hours",
+        6,
+        "hours",
+        "The pingbacks that follow a popular post ebb away within three or four hours.",
+    ),
+    Threshold(
+        "slow_spread",
+        0.3,
+        "addresses per request",
+        "Whoever has a use for XML-RPC comes back with the same address; an attack that hides "
+        "from counts per address changes it nearly every time.",
+        share=True,
+    ),
+    Threshold(
+        "publisher_per_minute",
+        60,
+        "requests in one minute",
+        "A user agent proves nothing, so it is believed only while the traffic is as little as "
+        "such a client sends.",
+    ),
+    Threshold(
+        "publisher_hits_per_address",
+        3,
+        "requests per address",
+        "An app or an editor asks several things in one session; changing addresses that ask once "
+        "each are none, whatever they call themselves.",
+    ),
+    Threshold(
+        "false_bot_posts",
+        30,
+        "requests",
+        "No search engine posts to XML-RPC or the login page; a few posts in a search engine's "
+        "name are the noise that every site gets.",
+    ),
+    Threshold(
+        "failed_logins",
+        0.8,
+        "share of the posted logins",
+        "People fail now and then; a list of passwords fails nearly always. A successful login is "
+        "answered 302.",
+        share=True,
+    ),
+    Threshold(
+        "refused_share",
+        0.95,
+        "share of the requests",
+        "What is refused costs little; a rule that lets one spelling through is not a rule.",
+        share=True,
+    ),
+    Threshold(
+        "edge_share",
+        0.5,
+        "share of the requests",
+        "Where most of a log's addresses belong to a delivery network or a proxy, the log shows "
+        "those instead of the clients.",
+        share=True,
+    ),
+    Threshold(
+        "enumeration_per_minute",
+        5,
+        "requests in one minute",
+        "Scanners try user 1, 2, 3 and on in one go; a visitor follows one link.",
+    ),
+    Threshold(
+        "fpm_reached",
+        3,
+        "log lines",
+        "php-fpm notes every time that its workers are all busy; once or twice a day is a busy "
+        "moment.",
+    ),
+    Threshold(
+        "upstream_errors",
+        20,
+        "log lines",
+        "Every server has the odd request that PHP does not finish in time.",
+    ),
+    Threshold(
+        "memory_pressure",
+        10,
+        "per cent of the last minute",
+        "The share of the time in which some process waited for memory; a swap that is full of "
+        "what nobody needs makes no pressure.",
+    ),
+    Threshold(
+        "memory_available",
+        0.05,
+        "share of the memory",
+        "Where the kernel tells no pressure: hardly any memory left while swap is in use.",
+        share=True,
+    ),
+    Threshold(
+        "disk_available",
+        0.05,
+        "share of the disk",
+        "Below that, with less than a gibibyte free, a log or the database stops writing soon.",
+        share=True,
+    ),
+    Threshold(
+        "memory_reserve",
+        0.25,
+        "share of the memory",
+        "What web server workers have to leave to the database and the system.",
+        share=True,
+    ),
+    Threshold(
+        "open_files",
+        0.9,
+        "share of the limit",
+        "Above that, the next flood ends in 'Too many open files'.",
+        share=True,
+    ),
+    Threshold(
+        "statement_seconds",
+        30,
+        "seconds",
+        "A WordPress statement takes milliseconds; one that changes rows for half a minute holds "
+        "up the others.",
+    ),
+    Threshold(
+        "table_rows",
+        200000,
+        "rows",
+        "A site's own use fills a plugin's log with some ten thousand rows; hundreds of thousands "
+        "are what an attack leaves.",
+    ),
+    Threshold(
+        "unindexed_rows",
+        50000,
+        "rows",
+        "Each purge reads the whole table where its column has no index; a small table is read in "
+        "no time.",
+    ),
+)
+
+
+def complete_thresholds(given: Any) -> dict[str, float]:
+    """Every threshold by its name: the operator's numbers over the defaults.
+
+    Raises PlanError for an unknown name, and for what is not a positive number or, where a share
+    is wanted, more than 1.
+    """
+    if not isinstance(given, Mapping):
+        raise PlanError(
+            f"The thresholds must be a dictionary such as {{flood_per_minute: 60}}, not {given!r}."
+        )
+    known = {one.name: one for one in THRESHOLDS}
+    for name, value in given.items():
+        if name not in known:
+            raise PlanError(
+                f"The thresholds name an unknown one, {name!r}; known are: {', '.join(known)}."
+            )
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        # An infinite number or none at all would switch a judgement off unseen.
+        if not number or not 0 < value < 1e12 or (known[name].share and value > 1):
+            wanted = "between 0 and 1" if known[name].share else "above 0"
+            raise PlanError(
+                f"The threshold {name} is {value!r}; write a number {wanted} ({known[name].unit})."
+            )
+    return {one.name: given.get(one.name, one.default) for one in THRESHOLDS}

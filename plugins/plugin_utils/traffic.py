@@ -1,0 +1,237 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What one endpoint of one site was asked, over all its logs, and which part of it has a reason.
+
+A flood and an app look alike line by line. What tells them apart is what is left after taking away
+those who are known: published networks, trusted clients, genuine search bots, and user agents that
+behave as they say.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.wpward.wordpress.plugins.module_utils import claims, known_networks
+from ansible_collections.wpward.wordpress.plugins.module_utils.policy import is_trusted
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import epoch, mapping
+
+REFUSALS = ("401", "403", "404", "410", "429", "444")
+NAMES = ("author_by_id", "rest_users", "users_sitemap")
+HOUR = 3600
+
+# The addresses that a proxy of one's own has. ipaddress's is_private also counts what is set aside
+# for documentation.
+_LOCAL = tuple(
+    ipaddress.ip_network(one)
+    for one in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "fc00::/7", "::1")
+)
+
+
+@dataclass(frozen=True)
+class Known:
+    """Whom a host knows: ``trusted`` networks of the policy, ``own`` addresses of the host and the
+    address of its operator's session."""
+
+    trusted: Sequence[str] = ()
+    own: frozenset[str] = frozenset()
+    operator: str | None = None
+
+
+@dataclass
+class Traffic:
+    """All requests for one endpoint of one site. ``bins`` counts them per ``step`` seconds."""
+
+    site: str | None
+    endpoint: str
+    logs: list[str] = field(default_factory=list)
+    hits: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    methods: Counter[str] = field(default_factory=Counter)
+    parties: Counter[str] = field(default_factory=Counter)
+    clients: Counter[str] = field(default_factory=Counter)
+    distinct: int = 0
+    peak_minute: int = 0
+    peak_second: int = 0
+    first: str | None = None
+    last: str | None = None
+    claimed: dict[str, Counter[str]] = field(default_factory=dict)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+    unconfirmed: set[str] = field(default_factory=set)
+    step: int = 60
+    bins: list[int] = field(default_factory=list)
+
+    @property
+    def posts(self) -> int:
+        """Requests that can call a method or try a password; all, where the log has no method."""
+        return self.methods["POST"] if self.methods else self.hits
+
+    @property
+    def refused(self) -> int:
+        """Requests that somebody refused."""
+        return sum(self.statuses[status] for status in REFUSALS)
+
+    @property
+    def false_bots(self) -> int:
+        """Requests in the name of a search engine from addresses that are not its own."""
+        return sum(
+            counts["hits"] - counts["genuine"]
+            for claim, counts in self.claimed.items()
+            if claims.KIND.get(claim) == claims.SEARCH_BOT and claim not in self.unconfirmed
+        )
+
+    def edges(self) -> int:
+        """Requests that came from a delivery network or a proxy of one's own."""
+        local = sum(hits for address, hits in self.clients.items() if is_local(address))
+        return sum(self.parties[party] for party in known_networks.EDGES) + local
+
+    def behind_edge(self, limits: Mapping[str, float]) -> bool:
+        """Whether the log shows a proxy's addresses instead of the clients'."""
+        return self.hits > 0 and self.edges() >= limits["edge_share"] * self.hits
+
+
+def is_local(address: str) -> bool:
+    """Whether an address is loopback or private."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed.version == one.version and parsed in one for one in _LOCAL)
+
+
+def pool(rows: Iterable[Mapping[str, Any]]) -> list[Traffic]:
+    """The evidence's access rows, those of one site and endpoint put together."""
+    grouped: dict[tuple[str | None, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        grouped.setdefault((row["site"], row["endpoint"]), []).append(row)
+    return [_pooled(site, endpoint, parts) for (site, endpoint), parts in grouped.items()]
+
+
+def _pooled(site: str | None, endpoint: str, rows: Sequence[Mapping[str, Any]]) -> Traffic:
+    total = Traffic(site, endpoint)
+    for row in rows:
+        total.logs.append(row["log"])
+        total.hits += row["hits"]
+        total.statuses.update(mapping(row.get("statuses")))
+        total.methods.update(mapping(row.get("methods")))
+        total.parties.update(mapping(row.get("parties")))
+        total.distinct += row.get("distinct_clients") or 0
+        total.peak_minute = max(total.peak_minute, _peak(row.get("peak_per_minute")))
+        total.peak_second = max(total.peak_second, _peak(row.get("peak_per_second")))
+        for client in row.get("clients") or ():
+            total.clients[client["address"]] += client["hits"]
+        for one in row.get("claims") or ():
+            counts = total.claimed.setdefault(one["claim"], Counter())
+            counts["hits"] += one["hits"]
+            counts["addresses"] += one["addresses"]
+            counts["genuine"] += one["genuine_hits"] or 0
+            total.examples.setdefault(one["claim"], []).extend(one.get("examples") or ())
+            if one["genuine_hits"] is None:
+                total.unconfirmed.add(one["claim"])
+    times = [row[end] for row in rows for end in ("first", "last") if row.get(end)]
+    total.first, total.last = min(times, default=None), max(times, default=None)
+    total.step, total.bins = _timeline([mapping(row.get("timeline")) for row in rows])
+    return total
+
+
+def _peak(peak: Any) -> int:
+    return mapping(peak).get("count") or 0
+
+
+def _timeline(parts: Sequence[Mapping[str, Any]]) -> tuple[int, list[int]]:
+    """The sum of the rows' timelines, in the coarsest of their steps."""
+    drawn = [part for part in parts if part.get("counts") and part.get("from")]
+    if not drawn:
+        return 60, []
+    step = max(part["step"] for part in drawn)
+    counts: Counter[int] = Counter()
+    for part in drawn:
+        start = epoch(part["from"])
+        for series in part["counts"].values():
+            for number, count in enumerate(series):
+                counts[int(start + number * part["step"]) // step] += count
+    return step, [counts[number] for number in range(min(counts), max(counts) + 1)]
+
+
+def with_reason(traffic: Traffic, known: Known, limits: Mapping[str, float]) -> tuple[int, int]:
+    """Requests that somebody known had a reason to send, and from how many addresses."""
+    behind = traffic.behind_edge(limits)
+    hits = addresses = 0
+    for address, count in traffic.clients.items():
+        friend = address == known.operator or is_trusted(address, known.trusted)
+        own = address in known.own or is_local(address)
+        # Where everything comes through a proxy of one's own, its address says nothing. Names are
+        # asked for in a handful of requests, which may well be the host's own proof.
+        if friend or (own and (not behind or traffic.endpoint in NAMES)):
+            hits += count
+            addresses += 1
+    published = traffic.parties["jetpack"]
+    for claim, counts in traffic.claimed.items():
+        if claim == "jetpack":
+            published = max(published, counts["genuine"])
+            addresses += counts["addresses"] if counts["genuine"] else 0
+        elif counts["genuine"]:
+            hits += counts["genuine"]
+            addresses += round(counts["addresses"] * counts["genuine"] / counts["hits"])
+        unconfirmed = counts["hits"] - counts["genuine"]
+        if unconfirmed and _believed(traffic, claim, counts, behind, limits):
+            hits += unconfirmed
+            addresses += counts["addresses"]
+    return min(hits + published, traffic.hits), addresses
+
+
+def _believed(
+    traffic: Traffic,
+    claim: str,
+    counts: Counter[str],
+    behind: bool,
+    limits: Mapping[str, float],
+) -> bool:
+    """Whether a user agent that nothing confirms behaves as what it claims to be."""
+    refuted = claim not in traffic.unconfirmed and not behind
+    # Search engines read pages; they have no use for XML-RPC.
+    misplaced = claims.KIND.get(claim) != claims.PUBLISHER and traffic.endpoint in (
+        "xmlrpc",
+        "login",
+    )
+    return (
+        not refuted
+        and not misplaced
+        and traffic.peak_minute <= limits["publisher_per_minute"]
+        and counts["hits"] >= limits["publisher_hits_per_address"] * counts["addresses"]
+    )
+
+
+def busy_minutes(bins: Sequence[float], step: int, per_minute: float) -> float:
+    """Minutes in which there were at least ``per_minute`` requests a minute."""
+    return sum(step / 60 for count in bins if count * 60 / step >= per_minute)
+
+
+def busy_hours(bins: Sequence[float], step: int, per_hour: float) -> float:
+    """Hours in which there were at least ``per_hour`` requests."""
+    if step >= HOUR:
+        return sum(step / HOUR for count in bins if count * HOUR / step >= per_hour)
+    width = HOUR // step
+    hours = [sum(bins[at : at + width]) for at in range(0, len(bins), width)]
+    return sum(count >= per_hour for count in hours)
+
+
+def bursts(bins: Sequence[int], unexplained: int) -> list[float]:
+    """How the requests without a reason lie in time if they come in bursts: in the bins that rise
+    above the usual level, since who has a reason makes the level."""
+    total = sum(bins)
+    if unexplained >= total:
+        return list(bins)
+    level = statistics.median(bins)
+    above = [max(count - level, 0) for count in bins]
+    share = unexplained / (sum(above) or total)
+    return [min(count, part * share) for count, part in zip(bins, above, strict=True)]
+
+
+def trickle(bins: Sequence[int], unexplained: int) -> list[float]:
+    """How they lie in time if they come evenly: everywhere the same share."""
+    total = sum(bins)
+    return [count * min(unexplained / total, 1) for count in bins] if total else []

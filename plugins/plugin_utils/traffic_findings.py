@@ -1,0 +1,307 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Findings in what the sites were asked: floods, trickles, guessed passwords, and who asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ansible_collections.wpward.wordpress.plugins.module_utils import claims, known_networks
+from ansible_collections.wpward.wordpress.plugins.module_utils.endpoint import CLOSED, OPEN
+from ansible_collections.wpward.wordpress.plugins.module_utils.known_networks_data import RANGES
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.case import Case, make
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import (
+    ATTACK,
+    CRITICAL,
+    HIGH,
+    LOW,
+    MEDIUM,
+    PROBING,
+    Finding,
+    clock,
+    percent,
+    plural,
+    quote,
+    worst,
+)
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.judgement import (
+    FALSE_BOTS,
+    SLOW,
+    STEADY,
+    Judgement,
+    judge,
+)
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.traffic import Traffic, is_local
+
+_NAMES = {"xmlrpc": "XML-RPC", "login": "the login page"}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Traffic of XML-RPC or of the login page, with the judgement on it."""
+
+    traffic: Traffic
+    judgement: Judgement
+
+
+def judge_all(traffics: Sequence[Traffic], case: Case) -> list[Judged]:
+    """Judge what can be attacked with passwords; only what stands out is returned."""
+    judged = [
+        Judged(traffic, judge(traffic, case.known, case.limits))
+        for traffic in traffics
+        if traffic.endpoint in _NAMES
+    ]
+    return [one for one in judged if one.judgement.pattern]
+
+
+def find(judged: Sequence[Judged], case: Case, breaking_down: bool) -> list[Finding]:
+    """The findings of judged traffic. ``breaking_down``: whether the host shows that it is
+    overwhelmed."""
+    findings = []
+    for one in judged:
+        if one.traffic.endpoint == "login":
+            findings.append(_login(one, case, breaking_down))
+        elif one.judgement.pattern == STEADY:
+            findings.append(_steady(one))
+        else:
+            findings.append(_xmlrpc(one, case, breaking_down))
+            findings += _not_enough(one, case)
+    for site in {one.traffic.site: None for one in judged}:
+        here = [one for one in judged if one.traffic.site == site]
+        verdict = worst(finding.verdict for finding in findings if finding.site == site)
+        findings += _false_claims(here, verdict)
+        findings += _behind_edge(here, verdict)
+    return findings
+
+
+def seen(traffic: Traffic) -> str:
+    """Where in the evidence a finding on this traffic rests."""
+    return (
+        f"access: {traffic.endpoint} on {where(traffic)}, {plural(traffic.hits, 'request')}, "
+        f"{traffic.peak_second} a second at most"
+    )
+
+
+def where(traffic: Traffic) -> str:
+    """The site; the logs where they do not tell which site was meant."""
+    return quote(traffic.site or ", ".join(traffic.logs))
+
+
+def _answers(traffic: Traffic, judgement: Judgement, limits_share: float) -> str:
+    common = traffic.statuses.most_common(2)
+    told = " and ".join(f"{status} ({plural(hits, 'time')})" for status, hits in common)
+    if judgement.refused >= limits_share:
+        return f"{percent(judgement.refused)} of them are refused already, with {told}"
+    left = (
+        "; 499 means that the client left before PHP had answered"
+        if any(status == "499" for status, _hits in common)
+        else ""
+    )
+    return f"the answer was {told}{left}"
+
+
+def _who(traffic: Traffic) -> str:
+    text = f"from {plural(traffic.distinct, 'address')}"
+    if not traffic.clients:
+        return text
+    address, hits = traffic.clients.most_common(1)[0]
+    if traffic.distinct == 1:
+        return f"from one address, {quote(address)}"
+    return f"{text} (most from {quote(address)}: {hits})"
+
+
+def _severity(judgement: Judgement, case: Case, site: str | None, breaking_down: bool) -> str:
+    if judgement.refused >= case.limits["refused_share"]:
+        return LOW if case.xmlrpc_ruled(site) else MEDIUM
+    return CRITICAL if breaking_down else HIGH
+
+
+def _xmlrpc(one: Judged, case: Case, breaking_down: bool) -> Finding:
+    traffic, judgement = one.traffic, one.judgement
+    refused = judgement.refused >= case.limits["refused_share"]
+    slow = judgement.pattern == SLOW
+    rate = (
+        f"hardly more than {traffic.peak_minute} in any minute and still all day"
+        if slow
+        else f"{traffic.peak_second} a second and {traffic.peak_minute} a minute at most"
+    )
+    reason = (
+        f", {traffic.false_bots} of them in the name of a search engine"
+        if judgement.pattern == FALSE_BOTS
+        else ""
+    )
+    return make(
+        "xmlrpc_low_and_slow" if slow else "xmlrpc_attack",
+        traffic.site,
+        ATTACK,
+        f"{where(traffic)}: {plural(judgement.unexplained, 'request')} for XML-RPC without a known "
+        f"reason{reason}, between {clock(traffic.first)} and {clock(traffic.last)}, {rate}, "
+        f"{_who(traffic)}; {_answers(traffic, judgement, case.limits['refused_share'])}.",
+        [seen(traffic)],
+        severity=_severity(judgement, case, traffic.site, breaking_down),
+        title="A flood of XML-RPC is being refused already" if refused and not slow else None,
+        # A plugin's refusals cost nearly what answers cost; a rule of the web server does it.
+        calls=not (refused and case.xmlrpc_ruled(traffic.site)),
+    )
+
+
+def _steady(one: Judged) -> Finding:
+    traffic = one.traffic
+    return make(
+        "xmlrpc_probed",
+        traffic.site,
+        PROBING,
+        f"{where(traffic)}: {plural(one.judgement.unexplained, 'request')} for XML-RPC without a "
+        f"known reason between {clock(traffic.first)} and {clock(traffic.last)}, {_who(traffic)}; "
+        "if that is yours, name it in wpward_trusted.",
+        [seen(traffic)],
+    )
+
+
+def _login(one: Judged, case: Case, breaking_down: bool) -> Finding:
+    traffic, judgement = one.traffic, one.judgement
+    return make(
+        "login_attack",
+        traffic.site,
+        ATTACK,
+        f"{where(traffic)}: {plural(judgement.unexplained, 'password')} of "
+        f"{plural(traffic.posts, 'posted one')} failed at the login page between "
+        f"{clock(traffic.first)} and {clock(traffic.last)}, {traffic.peak_minute} requests a "
+        f"minute at most, {_who(traffic)}; "
+        f"{_answers(traffic, judgement, case.limits['refused_share'])}.",
+        [seen(traffic)],
+        severity=_severity(judgement, case, traffic.site, breaking_down),
+    )
+
+
+def _not_enough(one: Judged, case: Case) -> list[Finding]:
+    traffic = one.traffic
+    plugins = [
+        plugin
+        for site in case.part("sites")
+        if site["id"] == traffic.site
+        for plugin in site.get("locking_plugins") or ()
+    ]
+    if not plugins or case.xmlrpc_ruled(traffic.site):
+        return []
+    return [
+        make(
+            "plugin_not_enough",
+            traffic.site,
+            ATTACK,
+            f"{where(traffic)}: {quote(', '.join(plugins))} says that it closes XML-RPC, and "
+            f"{plural(traffic.hits - traffic.refused, 'request')} of {traffic.hits} were not "
+            "refused; what it does refuse starts PHP all the same.",
+            [seen(traffic)],
+        )
+    ]
+
+
+def _false_claims(here: Sequence[Judged], verdict: str) -> list[Finding]:
+    findings = []
+    for one in here:
+        traffic = one.traffic
+        if one.judgement.behind_edge or not traffic.false_bots:
+            continue
+        names = sorted(
+            claim
+            for claim, counts in traffic.claimed.items()
+            if claims.KIND.get(claim) == claims.SEARCH_BOT
+            and claim not in traffic.unconfirmed
+            and counts["hits"] > counts["genuine"]
+        )
+        examples = [
+            address
+            for claim in names
+            for address in traffic.examples[claim]
+            if known_networks.party_of(address) != known_networks.party_of_claim(claim)
+        ]
+        for_example = f", for example {quote(', '.join(examples[:3]))}" if examples else ""
+        findings.append(
+            make(
+                "claims_false",
+                traffic.site,
+                verdict,
+                f"{where(traffic)}: {plural(traffic.false_bots, 'request')} for "
+                f"{_NAMES[traffic.endpoint]} came in the name of {quote(', '.join(names))} from "
+                f"addresses that are not theirs{for_example}.",
+                [f"access: claims of {traffic.endpoint} on {where(traffic)}"],
+            )
+        )
+    return findings
+
+
+def _behind_edge(here: Sequence[Judged], verdict: str) -> list[Finding]:
+    hidden = [one.traffic for one in here if one.judgement.behind_edge]
+    if not hidden:
+        return []
+    traffic = max(hidden, key=lambda one: one.hits)
+    networks = [party for party in known_networks.EDGES if traffic.parties[party]]
+    local = [address for address in traffic.clients if is_local(address)]
+    whose = " and ".join(networks + [f"a proxy of your own ({quote(local[0])})"] * bool(local))
+    return [
+        make(
+            "behind_cdn",
+            traffic.site,
+            verdict,
+            f"{where(traffic)}: {traffic.edges()} of {plural(traffic.hits, 'request')} came from "
+            f"{plural(traffic.distinct, 'address')}, and these belong to {whose}: the log hides "
+            "the real clients, and a ban of what it shows would ban every visitor.",
+            [f"access: parties of {traffic.endpoint} on {where(traffic)}"],
+        )
+    ]
+
+
+def needed(case: Case, traffics: Sequence[Traffic], sites: Sequence[str]) -> list[Finding]:
+    """Who would miss XML-RPC on the ``sites`` where it is about to be closed for everybody."""
+    if case.policy["xmlrpc"] != CLOSED:
+        return []
+    findings = []
+    for site in case.part("sites"):
+        if site["id"] not in sites:
+            continue
+        plugins = [quote(plugin) for plugin in site.get("xmlrpc_plugins") or ()]
+        jetpack = sum(
+            one.parties["jetpack"]
+            for one in traffics
+            if one.site == site["id"] and one.endpoint == "xmlrpc"
+        )
+        uses = [f"plugins that use it ({', '.join(plugins)})"] if plugins else []
+        if jetpack:
+            uses.append(f"{plural(jetpack, 'request')} from Jetpack's own addresses")
+        if uses:
+            hint = (
+                f" (Jetpack's: {RANGES['jetpack'].replace(' ', ', ')})"
+                if jetpack or any("jetpack" in plugin for plugin in plugins)
+                else ""
+            )
+            findings.append(
+                make(
+                    "xmlrpc_needed",
+                    site["id"],
+                    PROBING,
+                    f"{quote(site['id'])}: XML-RPC is wanted here, by {' and '.join(uses)}; under "
+                    "policy closed that stops. Set xmlrpc to trusted and name who needs it in "
+                    f"wpward_trusted{hint}.",
+                    ["sites: xmlrpc_plugins", "access: parties"],
+                )
+            )
+    return findings
+
+
+def door_open(case: Case, sites: Sequence[str], verdict: str) -> list[Finding]:
+    """The ``sites`` that suffer from an earlier attack and have no rule against the next one."""
+    if case.policy["xmlrpc"] == OPEN:
+        return []
+    return [
+        make(
+            "xmlrpc_open",
+            site,
+            verdict,
+            f"{quote(site)}: nothing in the configuration of its "
+            f"{plural(len(case.vhosts(site)), 'virtual host')} refuses xmlrpc.php.",
+            ["vhosts: xmlrpc_rules"],
+        )
+        for site in sites
+        if not case.xmlrpc_ruled(site)
+    ]
