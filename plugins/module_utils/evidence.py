@@ -1,38 +1,43 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The evidence document: everything the probe reads, put together as plain JSON.
 
-It holds no configuration text beyond the lines that mention xmlrpc, and no value of a
-wp-config.php beyond directories.
+It holds no configuration text beyond single lines that mention xmlrpc or are a trap, and no value
+of a wp-config.php beyond directories.
 """
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 from typing import Any, Sequence
 
 from ansible_collections.wpward.wordpress.plugins.module_utils import (
-    access_log,
+    access_evidence,
+    database,
+    error_logs,
     host_facts,
-    nginx_config,
-    nginx_discovery,
-    nginx_vhosts,
+    host_state,
+    httpd_discovery,
+    limits_trap,
+    nginx_server,
+    nginx_traps,
     processes,
+    reverse_dns,
     wordpress_discovery,
 )
-from ansible_collections.wpward.wordpress.plugins.module_utils.files import real_path
-from ansible_collections.wpward.wordpress.plugins.module_utils.log_format import (
-    COMBINED,
-    LineFormat,
-    UnusableFormat,
-    compile_format,
+from ansible_collections.wpward.wordpress.plugins.module_utils import (
+    claims as claim_kinds,
 )
+from ansible_collections.wpward.wordpress.plugins.module_utils.budget import Budget
+from ansible_collections.wpward.wordpress.plugins.module_utils.httpd_vhosts import HttpdVhost
+from ansible_collections.wpward.wordpress.plugins.module_utils.log_time import iso
+from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_server import NginxServer
 from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_vhosts import Vhost
 from ansible_collections.wpward.wordpress.plugins.module_utils.problems import Problems
 from ansible_collections.wpward.wordpress.plugins.module_utils.processes import Process
-from ansible_collections.wpward.wordpress.plugins.module_utils.site_finder import SiteFinder
 from ansible_collections.wpward.wordpress.plugins.module_utils.wordpress_discovery import Site
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 def _printable(value: Any, strange: set[str]) -> Any:
@@ -51,142 +56,93 @@ def _printable(value: Any, strange: set[str]) -> Any:
     return value
 
 
-def _logs(vhosts: Sequence[Vhost]) -> dict[tuple[str, str], list[Vhost]]:
-    """(path, format name) -> the server blocks that write it, one entry per real file."""
-    logs: dict[tuple[str, str], list[Vhost]] = {}
-    seen: dict[str, tuple[str, str]] = {}
-    for vhost in vhosts:
-        for log in vhost.access_logs:
-            key = seen.setdefault(real_path(log.path), (log.path, log.format))
-            writers = logs.setdefault(key, [])
-            if vhost not in writers:
-                writers.append(vhost)
-    return logs
+@dataclass(frozen=True)
+class Request:
+    """What is asked for. ``since``: seconds since the epoch, the beginning of the logs' window.
+    ``time_budget``: seconds for everything together. ``database_credentials``: a client's option
+    file; without it, root by the server's socket. ``resolve_claims``: whether to ask the domain
+    name system if search engines are who they say."""
+
+    since: int
+    time_budget: float
+    database_credentials: str | None = None
+    resolve_claims: bool = False
 
 
-def _line_format(
-    path: str, name: str, formats: dict[str, str], problems: Problems
-) -> LineFormat | None:
-    if path.startswith("syslog:") or "$" in path:
-        problems.add("log_not_a_file", f"The log {path} is not a plain file; it is not read.")
-        return None
-    text = COMBINED if name == "combined" else formats.get(name)
-    if text is None:
-        problems.add("log_format_unusable", f"{path} is not read: there is no log_format {name}.")
-        return None
-    try:
-        line_format = compile_format(text)
-    except UnusableFormat as error:
-        problems.add("log_format_unusable", f"{path} is not read: {error} (log_format {name}).")
-        return None
-    if line_format.forgeable:
+@dataclass
+class _WebServers:
+    nginx: NginxServer | None = None
+    httpd: dict[str, Any] | None = None
+    httpd_vhosts: Sequence[HttpdVhost] = ()
+    sites: list[Site] = field(default_factory=list)
+
+    @property
+    def vhosts(self) -> list[Vhost | HttpdVhost]:
+        return [*(self.nginx.vhosts if self.nginx else ()), *self.httpd_vhosts]
+
+    def log_formats(self) -> dict[str, dict[str, str]]:
+        return {
+            "nginx": self.nginx.described["log_formats"] if self.nginx else {},
+            "httpd": self.httpd["log_formats"] if self.httpd else {},
+        }
+
+    def error_logs(self, running: Sequence[Process]) -> dict[str, list[str]]:
+        found = error_logs.fpm_error_logs(running)
+        logs: dict[str, list[str]] = {"nginx": [], "httpd": [], "php-fpm": found}
+        for vhost in self.vhosts:
+            logs[vhost.id.partition(":")[0]].extend(vhost.error_logs)
+        return logs
+
+    def ports(self) -> list[int]:
+        listens = [listen for vhost in self.vhosts for listen in vhost.listens]
+        return sorted({listen.port for listen in listens if listen.unix is None})
+
+
+def _web_servers(running: Sequence[Process], budget: Budget, problems: Problems) -> _WebServers:
+    found = _WebServers()
+    with budget.part("nginx"):
+        found.nginx = nginx_server.discover(running, problems)
+    with budget.part("httpd"):
+        found.httpd, found.httpd_vhosts = httpd_discovery.discover(running, problems)
+    if found.nginx is None and found.httpd is None:
+        problems.add("web_server_not_found", "Neither nginx nor httpd was found on this host.")
+    with budget.part("wordpress"):
+        found.sites = wordpress_discovery.find_sites(found.vhosts, problems)
+    if not found.sites:
         problems.add(
-            "log_forgeable",
-            f"{path} is written with escape=none, so that a client can forge its lines; do not "
-            "rely on its counts.",
+            "wordpress_not_found",
+            f"No WordPress was found in the document roots of {len(found.vhosts)} virtual hosts.",
         )
-    return line_format
+    return found
 
 
-def _access(
-    vhosts: Sequence[Vhost],
-    sites: Sequence[Site],
-    formats: dict[str, str],
-    since: int,
-    deadline: float,
-    problems: Problems,
+def _traps(
+    web: _WebServers, running: Sequence[Process], addresses: Sequence[str]
 ) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    logs = _logs(vhosts)
-    for number, ((path, name), writers) in enumerate(logs.items()):
-        line_format = _line_format(path, name, formats, problems)
-        if line_format is None:
-            continue
-        ids = {site for vhost in writers for site in vhost.sites}
-        finder = SiteFinder([site for site in sites if site.id in ids], vhosts)
-        now = time.monotonic()
-        share = now + max(deadline - now, 0) / (len(logs) - number)
-        result = access_log.scan_log(path, line_format, finder.classify, since, share, problems)
-        for (site, endpoint), tally in sorted(
-            result.tallies.items(), key=lambda item: (item[0][0] or "", item[0][1])
-        ):
-            rows.append({"site": site, "log": path, "endpoint": endpoint, **tally.describe()})
-    return rows
+    found = limits_trap.find(running)
+    if web.nginx:
+        nginx = web.nginx
+        found += nginx_traps.find(nginx.config, nginx.build, nginx.vhosts, web.sites, addresses)
+    return found
 
 
-def _read_config(
-    build: nginx_discovery.Build, binary: str, problems: Problems
-) -> tuple[nginx_config.Config, nginx_discovery.ConfigTest]:
-    config = nginx_config.load(build.config_path)
-    test = nginx_discovery.test_config(binary, build, config)
-    if not test.ok:
-        problems.add("nginx_config_invalid", f"nginx refuses its own configuration: {test.message}")
-    for problem in config.problems:
-        where = f"{problem.file}:{problem.line}:" if problem.line else problem.file
-        problems.add("nginx_config_unread", f"{where} {problem.message}.")
-    if test.files is not None:
-        differing = sorted(set(test.files) ^ set(config.files))
-        if differing:
-            problems.add(
-                "nginx_files_differ",
-                "nginx -T and our own reading of its includes disagree about "
-                f"{', '.join(differing)}.",
-            )
-    return config, test
+def _resolve(rows: Sequence[dict[str, Any]], deadline: float) -> None:
+    """Add to each claim what the domain name system says of its examples."""
+    claims = [
+        claim for row in rows for claim in row["claims"] if claim["kind"] == claim_kinds.SEARCH_BOT
+    ]
+    asked = {address: claim["claim"] for claim in claims for address in claim["examples"]}
+    verdicts = reverse_dns.verify(asked, deadline)
+    for claim in claims:
+        claim["resolved"] = {address: verdicts[address] for address in claim["examples"]}
 
 
-def _nginx(
-    running: Sequence[Process], problems: Problems
-) -> tuple[dict[str, Any] | None, list[Vhost]]:
-    binary = nginx_discovery.find_binary(running)
-    if binary is None:
-        problems.add("nginx_not_found", "No nginx was found on this host.")
-        return None, []
-    masters = [one for one in running if one.service == "nginx" and one.role == "master"]
-    master = masters[0] if masters else None
-    build = nginx_discovery.read_build(binary, master)
-    if build is None:
-        problems.add("nginx_not_found", f"{binary} does not answer to -V, so it was left out.")
-        return None, []
-    if master is None:
-        problems.add("nginx_not_running", f"nginx {build.version} is installed but not running.")
-    if len(masters) > 1:
-        problems.add(
-            "nginx_several",
-            f"{len(masters)} nginx masters are running; only the oldest (process {masters[0].pid}) "
-            "was looked at.",
-        )
-    config, test = _read_config(build, binary, problems)
-    vhosts = nginx_vhosts.find_vhosts(config, build, problems)
-    directory = nginx_discovery.http_include_directory(config)
-    described = {
-        "version": build.version,
-        "binary": binary,
-        "config_path": build.config_path,
-        "prefix": build.prefix,
-        "running": master is not None,
-        "unit": master.unit if master else None,
-        "config_test": {"ok": test.ok, "message": test.message},
-        "config_newer_than_workers": nginx_discovery.newer_than_workers(config, running),
-        "http_include_directory": directory,
-        "http_include_file": nginx_discovery.http_include_file(config, directory),
-        "log_formats": nginx_discovery.log_formats(config),
-        "files": {
-            real_path(path): {"sha256": parsed.sha256} for path, parsed in config.files.items()
-        },
-    }
-    return described, vhosts
-
-
-def collect(since: int, time_budget: float) -> dict[str, Any]:
-    """Read the host.
-
-    ``since``: seconds since the epoch, the beginning of the logs' window. ``time_budget``: seconds
-    for the logs; what does not fit is left out and named in ``problems``.
-    """
+def collect(request: Request) -> dict[str, Any]:
+    """Read the host. What does not fit into the time is left out and named."""
     began = time.time()
     started = time.monotonic()
     problems = Problems()
+    budget = Budget(request.time_budget, problems)
     host = host_facts.describe()
     if host["init"] != "systemd":
         problems.add(
@@ -195,27 +151,47 @@ def collect(since: int, time_budget: float) -> dict[str, Any]:
             "change that nobody confirms could not put itself back.",
         )
     running = processes.running()
-    nginx, vhosts = _nginx(running, problems)
-    sites = wordpress_discovery.find_sites(vhosts, problems)
-    if not sites:
-        problems.add(
-            "wordpress_not_found",
-            f"No WordPress was found in the document roots of {len(vhosts)} server blocks.",
-        )
-    formats = nginx["log_formats"] if nginx else {}
-    access = _access(vhosts, sites, formats, since, time.monotonic() + time_budget, problems)
-    document = {
+    web = _web_servers(running, budget, problems)
+    document: dict[str, Any] = {
         "schema": SCHEMA,
-        "collected_at": access_log.iso(int(began)),
-        "since": access_log.iso(since),
-        "duration_seconds": round(time.monotonic() - started, 3),
+        "collected_at": iso(began),
+        "since": iso(request.since),
         "host": host,
-        "nginx": nginx,
-        "vhosts": [vhost.describe() for vhost in vhosts],
-        "sites": [site.describe() for site in sites],
+        "nginx": web.nginx.described if web.nginx else None,
+        "httpd": web.httpd,
+        "vhosts": [vhost.describe() for vhost in web.vhosts],
+        "sites": [site.describe() for site in web.sites],
         "processes": list(processes.describe(running)),
-        "access": access,
+        "now": None,
+        "traps": [],
+        "database": None,
+        "errors": [],
+        "logs": [],
+        "access": [],
     }
+    # The state first, because reading the logs adds to it; the access logs last, because they
+    # can take whatever time is left.
+    with budget.part("now", at_most=request.time_budget / 4) as deadline:
+        document["now"] = host_state.collect(running, web.ports(), deadline)
+    with budget.part("traps"):
+        document["traps"] = _traps(web, running, host["addresses"])
+    with budget.part("database", at_most=request.time_budget / 4) as deadline:
+        document["database"] = database.collect(
+            deadline, request.database_credentials, problems, running
+        )
+    with budget.part("errors", at_most=request.time_budget / 4) as deadline:
+        document["errors"] = error_logs.collect(
+            web.error_logs(running), request.since, deadline, problems
+        )
+    with budget.part("access") as deadline:
+        document["logs"], document["access"] = access_evidence.collect(
+            web.vhosts, web.sites, web.log_formats(), request.since, deadline, problems
+        )
+    if request.resolve_claims:
+        with budget.part("names", at_most=request.time_budget / 4) as deadline:
+            _resolve(document["access"], deadline)
+    document["budget"] = budget.describe()
+    document["duration_seconds"] = round(time.monotonic() - started, 3)
     strange: set[str] = set()
     printable: dict[str, Any] = _printable(document, strange)
     for text in sorted(strange):

@@ -8,6 +8,7 @@ import platform
 import re
 import socket
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.wpward.wordpress.plugins.module_utils.processes import (
     controller_address,
@@ -53,7 +54,7 @@ def own_addresses() -> list[str]:
     return [str(address) for address in sorted(addresses, key=lambda one: (one.version, one))]
 
 
-def describe() -> dict[str, object]:
+def describe() -> dict[str, Any]:
     """The evidence's ``host``."""
     return {
         "name": socket.gethostname(),

@@ -77,3 +77,8 @@ def seconds_of(stamp: bytes, newest: float | None = None) -> int | None:
         return _this_or_last_year(match, time.time() if newest is None else newest)
     match = _COUNT.match(stamp)
     return int(match.group(1)) if match else None
+
+
+def iso(seconds: float) -> str:
+    """A moment, in seconds since the epoch, as the evidence writes it: UTC."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

@@ -23,6 +23,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.php_constants imp
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.problems import Problems
 from ansible_collections.wpward.wordpress.plugins.module_utils.vhosts import VirtualHost
+from ansible_collections.wpward.wordpress.plugins.module_utils.wordpress_plugins import LOCKS
 
 XMLRPC_PLUGINS = frozenset(
     {
@@ -42,6 +43,9 @@ XMLRPC_PLUGINS = frozenset(
     }
 )
 """Plugin directories whose service calls the site's xmlrpc.php (the Jetpack connection)."""
+
+GUARD = "wpward-guard.php"
+"""The must-use plugin of role guard."""
 
 _DEBIAN_CONFIG = "/etc/wordpress"
 _MAX_SOURCE = 1024 * 1024
@@ -81,6 +85,8 @@ class Site:
             "plugins": self.plugins,
             "mu_plugins": self.mu_plugins,
             "xmlrpc_plugins": [name for name in self.plugins if name in XMLRPC_PLUGINS],
+            "locking_plugins": [name for name in self.plugins if name in LOCKS],
+            "guarded": GUARD in self.mu_plugins,
             "vhosts": self.vhosts,
         }
 

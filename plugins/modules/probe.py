@@ -10,26 +10,42 @@ short_description: Read what happened on a WordPress server, change nothing
 version_added: 0.1.0
 author: The wpward maintainers
 description:
-  - Finds nginx, its configuration as loaded, its server blocks, the WordPress sites in them and the
-    real limits of the running processes, and counts the access logs per site and endpoint.
-  - The result is one JSON document, the evidence, which the remedies of this collection work from.
+  - Finds nginx and Apache httpd, their configuration as loaded, their virtual hosts, the WordPress
+    sites in them and the real limits of the running processes; counts the access logs per site and
+    endpoint; and reads what else tells of an attack, now or in the past, namely error logs, the
+    kernel's log, load and memory, connections, traps in the configuration, and the database.
+  - The result is one JSON document, the evidence, which the plan and the remedies of this
+    collection work from.
   - Whatever is missing or cannot be read is a sentence in RV(evidence.problems), not a failure.
     The module fails only without root, or where its options make no sense.
-  - Nothing is changed. C(nginx -T) is run, which opens the configured log files as any
-    configuration test does.
+  - Nothing is changed. The web servers' own configuration tests are run, which open the configured
+    log files. The probe yields the processor and the disk to everybody else.
 options:
   since:
     description:
-      - Beginning of the window in which the access logs are counted. A number with a unit (V(90s),
-        V(30m), V(24h), V(7d)) counts back from now; otherwise a time as V(2026-11-21T12:00:00Z).
+      - Beginning of the window in which the logs are counted. A number with a unit (V(90s), V(30m),
+        V(24h), V(7d)) counts back from now; otherwise a time as V(2026-11-21T12:00:00Z). Where an
+        attack was under way already at that time, the access log is read further back.
     type: str
     default: 24h
   time_budget:
     description:
-      - Seconds for reading the logs. When they are over, the newest part that was read is reported
-        and RV(evidence.problems) says so.
+      - Seconds for the whole probe. When they are over, what was read by then is reported;
+        RV(evidence.budget) and RV(evidence.problems) say which part is incomplete. Of a log the
+        newest part is read first.
     type: float
     default: 20
+  database_credentials:
+    description:
+      - A file on the host with user and password for MariaDB or MySQL, in the form that its client
+        reads with C(--defaults-extra-file). By default root is let in by the server's unix socket.
+    type: path
+  resolve_claims:
+    description:
+      - Whether to look up some of the addresses that claim to be a search engine by reverse DNS,
+        confirmed by forward DNS. Without it, only the published ranges tell.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Can run in check mode; it changes nothing in either mode.
@@ -60,13 +76,13 @@ evidence:
     schema:
       description: Version of this structure; it changes when a reader would have to.
       type: int
-      sample: 1
+      sample: 2
     collected_at:
       description: When the probe began.
       type: str
       sample: "2026-11-21T12:00:00Z"
     since:
-      description: Beginning of the window in which logs were counted.
+      description: Beginning of the window in which logs were counted, where none says otherwise.
       type: str
       sample: "2026-11-20T12:00:00Z"
     duration_seconds:
@@ -144,19 +160,63 @@ evidence:
         files:
           description: Every file of the configuration by its real path, with its C(sha256).
           type: dict
+    httpd:
+      description: The Apache httpd of the host; null where there is none.
+      type: dict
+      contains:
+        version:
+          description: As C(httpd -v) says.
+          type: str
+          sample: 2.4.62
+        binary:
+          description: The running master's binary, else the installed one.
+          type: str
+        config_path:
+          description: The main configuration file.
+          type: str
+        server_root:
+          description: What relative paths in the configuration start from.
+          type: str
+        mpm:
+          description: V(event), V(worker) or V(prefork); null where it is not known.
+          type: str
+        running:
+          description: Whether a master process is there.
+          type: bool
+        unit:
+          description: Its systemd unit; null where it has none.
+          type: str
+        config_test:
+          description: C(ok) and C(message) of httpd's own test of the files on disk.
+          type: dict
+        modules:
+          description: Names of the loaded modules.
+          type: list
+          elements: str
+        log_formats:
+          description: Text of each C(LogFormat) by its nickname.
+          type: dict
+        files:
+          description: Every file of the configuration by its real path, with its C(sha256).
+          type: dict
+        limits:
+          description: >-
+            C(MaxRequestWorkers), C(ServerLimit) and C(ThreadsPerChild) as configured for the MPM;
+            null where httpd's own default holds.
+          type: dict
     vhosts:
-      description: The server blocks, in nginx's order.
+      description: The virtual hosts, nginx's server blocks first, each server's in its own order.
       type: list
       elements: dict
       contains:
         id:
-          description: C(nginx:FILE:LINE).
+          description: C(SERVER:FILE:LINE).
           type: str
         server:
-          description: V(nginx).
+          description: V(nginx) or V(httpd).
           type: str
         file:
-          description: Real path of the file that holds the server block.
+          description: Real path of the file that holds it.
           type: str
         line:
           description: Line on which it begins.
@@ -165,20 +225,20 @@ evidence:
           description: Checksum of that file as read.
           type: str
         insert_offset:
-          description: Byte offset right after its opening brace.
+          description: Byte offset right after its opening brace. Only of nginx.
           type: int
         insert_comment:
           description: >-
             Whether an insertion there may end in a comment. Not where more text follows the brace
-            on its line.
+            on its line. Only of nginx.
           type: bool
         indent:
-          description: What the directives in it are indented by.
+          description: What the directives in it are indented by. Only of nginx.
           type: str
         wpward_include:
           description: >-
             C(offset) and C(length) in bytes of the inserted include, and C(path) of what it
-            includes; null where there is none.
+            includes; null where there is none. Only of nginx.
           type: dict
         server_names:
           description: As configured, with wildcards and regular expressions.
@@ -191,7 +251,7 @@ evidence:
           type: list
           elements: dict
         roots:
-          description: Document roots and aliases of the server block and its locations.
+          description: Document roots and aliases, those of nested sections among them.
           type: list
           elements: str
         access_logs:
@@ -253,19 +313,59 @@ evidence:
           description: Plugins among those present whose service needs XML-RPC.
           type: list
           elements: str
+        locking_plugins:
+          description: Plugins among those present that claim to close XML-RPC or user names.
+          type: list
+          elements: str
+        guarded:
+          description: Whether this collection's own must-use plugin is there.
+          type: bool
         vhosts:
-          description: Ids of the server blocks that serve it.
+          description: Ids of the virtual hosts that serve it.
           type: list
           elements: str
     processes:
       description: >-
-        The running processes of nginx, php-fpm and MariaDB: C(service), C(role) (V(master) or
-        V(worker)), C(pid), C(nofile) with the C(soft) and C(hard) limit from /proc (null for
+        The running processes of nginx, httpd, php-fpm and MariaDB: C(service), C(role) (V(master)
+        or V(worker)), C(pid), C(nofile) with the C(soft) and C(hard) limit from /proc (null for
         unlimited), C(open_fds).
       type: list
       elements: dict
+    logs:
+      description: The access logs and how far each was read.
+      type: list
+      elements: dict
+      contains:
+        path:
+          description: The log.
+          type: str
+        sites:
+          description: Ids of the sites whose virtual hosts write it.
+          type: list
+          elements: str
+        format:
+          description: Name of its format.
+          type: str
+        since:
+          description: Beginning of the window that was counted.
+          type: str
+        files:
+          description: How many files were read, rotated ones among them.
+          type: int
+        bytes_read:
+          description: Bytes read, after unpacking.
+          type: int
+        seconds:
+          description: What that took.
+          type: float
+        complete:
+          description: Whether the whole window was read.
+          type: bool
+        extended:
+          description: Whether the window was moved back to find the attack's beginning.
+          type: bool
     access:
-      description: What the access logs say, one entry per site and endpoint.
+      description: What the access logs say, one entry per log, site and endpoint.
       type: list
       elements: dict
       contains:
@@ -310,13 +410,73 @@ evidence:
         distinct_clients_exact:
           description: False where that is an estimate.
           type: bool
+        methods:
+          description: Requests by HTTP method; uncommon ones together as C(other).
+          type: dict
+        timeline:
+          description: >-
+            Requests over time. C(from) the beginning, C(step) in seconds, and C(counts), for each
+            status the number of requests in each step, without gaps.
+          type: dict
+        networks:
+          description: >-
+            C(network), C(hits) and number of C(clients) of the twenty busiest networks, /24 of IPv4
+            and /48 of IPv6.
+          type: list
+          elements: dict
+        parties:
+          description: >-
+            Requests whose source lies in the published ranges of a delivery network, a search
+            engine or Jetpack, by its name.
+          type: dict
+        claims:
+          description: >-
+            What the user agents claim to be, one entry per C(claim), with its C(kind)
+            (V(search_bot) or V(publisher)), C(hits), number of C(addresses), C(genuine_hits) from
+            ranges published for it (null where none are published) and some C(examples); with
+            O(resolve_claims) also C(resolved), which says of each example whether its name is
+            V(genuine), V(false) or V(unknown).
+          type: list
+          elements: dict
+    errors:
+      description: >-
+        What the servers themselves complained about within the window. C(service), C(kind), C(log),
+        C(count), C(first), C(last) and one line as a C(sample). httpd writes
+        C(httpd_max_request_workers) once after each start, however often it happens.
+      type: list
+      elements: dict
+    now:
+      description: >-
+        The host at this moment. C(load), C(cpus), C(pressure) (share of time in which something
+        waited, in percent; null where the kernel does not tell), C(memory) and C(disks) in bytes,
+        C(workers) per service with the memory that is theirs (PSS, in bytes), C(connections) with
+        the busiest peers, the C(busiest) processes (1.0 is one core), C(open_files).
+      type: dict
+    traps:
+      description: >-
+        Settings that do something else than was meant. C(id), C(server), C(file), C(line), C(text),
+        C(site), one sentence of C(detail), and C(size) in bytes where the trap is a file.
+      type: list
+      elements: dict
+    database:
+      description: >-
+        MariaDB or MySQL; null where none runs. C(reachable) and otherwise the C(reason),
+        C(version), long-running C(statements) (seconds; literals masked), C(tables) that plugins
+        use as logs (size in bytes, rows as estimated by the server, whether the column they are purged by is
+        indexed), C(slow_log).
+      type: dict
+    budget:
+      description: The parts of the probe, the C(seconds) each took, and whether it was C(complete).
+      type: list
+      elements: dict
     problems:
       description: >-
         What is missing or could not be read, as C(id) and one sentence (C(message)). Ids:
-        V(systemd_missing), V(nginx_not_found), V(nginx_not_running), V(nginx_several),
-        V(nginx_config_invalid), V(nginx_config_unread), V(nginx_files_differ), V(root_unknown),
-        V(wordpress_not_found), V(wordpress_not_configured), V(content_dir_unknown),
-        V(log_unreadable), V(log_not_a_file), V(name_not_utf8), V(log_format_unusable),
+        V(systemd_missing), V(web_server_not_found), V(nginx_unusable), V(nginx_not_running),
+        V(nginx_several), V(nginx_config_invalid), V(nginx_config_unread),
+        V(nginx_files_differ), V(httpd_unusable), V(httpd_several), V(httpd_config_invalid),
+        V(httpd_config_unread), V(root_unknown), V(part_failed), V(wordpress_not_found),
+        V(wordpress_not_configured), V(content_dir_unknown), V(log_unreadable), V(log_not_a_file), V(name_not_utf8), V(log_format_unusable),
         V(log_format_mismatch), V(log_forgeable), V(log_time_budget).
       type: list
       elements: dict
@@ -346,6 +506,8 @@ def main() -> None:
         argument_spec={
             "since": {"type": "str", "default": "24h"},
             "time_budget": {"type": "float", "default": 20},
+            "database_credentials": {"type": "path"},
+            "resolve_claims": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
@@ -364,7 +526,13 @@ def main() -> None:
             msg=f"The probe runs as uid {os.geteuid()} and needs root to read nginx's "
             "configuration, logs and processes; set 'become: true'."
         )
-    module.exit_json(changed=False, evidence=evidence.collect(since, time_budget))
+    request = evidence.Request(
+        since,
+        time_budget,
+        database_credentials=module.params["database_credentials"],
+        resolve_claims=module.params["resolve_claims"],
+    )
+    module.exit_json(changed=False, evidence=evidence.collect(request))
 
 
 if __name__ == "__main__":

@@ -11,8 +11,14 @@ from typing import Any
 
 import pytest
 from ansible_collections.wpward.wordpress.plugins.module_utils import (
+    database,
+    error_logs,
     evidence,
     host_facts,
+    host_state,
+    httpd_discovery,
+    kernel_log,
+    limits_trap,
     nginx_discovery,
     processes,
 )
@@ -61,7 +67,7 @@ class Host:
         path.chmod(0o755)
 
     def collect(self, since: int = 0) -> dict[str, Any]:
-        document = evidence.collect(since, 20)
+        document = evidence.collect(evidence.Request(since, 20))
         # It travels as JSON, so it must be plain.
         copy: dict[str, Any] = json.loads(json.dumps(document))
         assert copy == document
@@ -73,6 +79,13 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
     monkeypatch.setattr(processes, "running", list)
     monkeypatch.setattr(host_facts, "init_system", lambda: "systemd")
+    # Nothing of the machine that runs the test.
+    monkeypatch.setattr(httpd_discovery, "find_binary", lambda running: None)
+    monkeypatch.setattr(error_logs, "ROOT", str(tmp_path))
+    monkeypatch.setattr(kernel_log, "collect", lambda *_arguments: [])
+    monkeypatch.setattr(limits_trap, "find", lambda running: [])
+    monkeypatch.setattr(database, "collect", lambda *_arguments: None)
+    monkeypatch.setattr(host_state, "_SAMPLE_SECONDS", 0)
     return Host(tmp_path)
 
 
@@ -82,7 +95,7 @@ def problem_ids(document: dict[str, Any]) -> list[str]:
 
 def test_the_document(host: Host) -> None:
     document = host.collect()
-    assert document["schema"] == 1
+    assert document["schema"] == 2
     assert problem_ids(document) == ["nginx_not_running"]
     nginx = document["nginx"]
     assert nginx["version"] == "1.22.1"
@@ -117,11 +130,55 @@ def test_every_key_is_documented(host: Host) -> None:
     prose = set(re.findall(r"V\((\w+)\)", returned))
     source = "".join(
         (PROBE.parent.parent / "module_utils" / f"{name}.py").read_text()
-        for name in ("evidence", "nginx_vhosts", "wordpress_discovery", "access_log")
+        for name in (
+            "access_evidence",
+            "budget",
+            "evidence",
+            "nginx_server",
+            "nginx_vhosts",
+            "wordpress_discovery",
+            "access_log",
+        )
     )
     used = set(re.findall(r'problems\.add\(\s*"(\w+)"', source))
     assert len(used) > 10
     assert used <= prose, used - prose
+
+
+def test_every_part_is_accounted_for(host: Host) -> None:
+    document = host.collect()
+    parts = [(one["part"], one["complete"]) for one in document["budget"]]
+    assert parts == [
+        (part, True)
+        for part in (
+            "nginx",
+            "httpd",
+            "wordpress",
+            "now",
+            "traps",
+            "database",
+            "errors",
+            "access",
+        )
+    ]
+
+
+def test_what_fails_leaves_the_rest(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_arguments: object) -> None:
+        raise RuntimeError("what nobody thought of")
+
+    monkeypatch.setattr(database, "collect", fail)
+    monkeypatch.setattr(host_state, "collect", fail)
+    document = host.collect()
+    assert document["now"] is None
+    assert problem_ids(document).count("part_failed") == 2
+    assert document["access"][0]["hits"] == 16
+
+
+def test_traps_of_the_configuration_are_told(host: Host) -> None:
+    (host.base / "conf.d/logs.conf").write_text("error_log off;\n")
+    (trap,) = [one for one in host.collect()["traps"] if one["id"] == "error_log_off"]
+    assert trap["file"] == f"{host.base}/conf.d/logs.conf"
 
 
 def test_the_window_is_kept(host: Host) -> None:
@@ -170,7 +227,11 @@ def test_a_host_without_anything(host: Host, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(nginx_discovery, "find_binary", lambda running: None)
     monkeypatch.setattr(host_facts, "init_system", lambda: "init")
     document = host.collect()
-    assert problem_ids(document) == ["systemd_missing", "nginx_not_found", "wordpress_not_found"]
+    assert problem_ids(document) == [
+        "systemd_missing",
+        "web_server_not_found",
+        "wordpress_not_found",
+    ]
     assert document["nginx"] is None
     assert document["vhosts"] == document["sites"] == document["access"] == []
 

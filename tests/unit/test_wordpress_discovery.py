@@ -88,6 +88,8 @@ def test_a_plain_site(tmp_path: Path) -> None:
         "plugins": ["akismet", "hello", "jetpack"],
         "mu_plugins": ["guard.php"],
         "xmlrpc_plugins": ["jetpack"],
+        "locking_plugins": [],
+        "guarded": False,
         "vhosts": [server.id],
     }
     assert server.sites == ["blog.example/"]
