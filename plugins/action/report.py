@@ -6,7 +6,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.report_directory import save
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.report_document import (
@@ -52,10 +51,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 running=variables.get("ansible_play_hosts", [host]),
             )
         except OSError as error:
-            raise AnsibleActionFail(
-                f"{host}: the report could not be written to {error.filename or directory}: "
+            # Returned, not raised: a role may decide that this is no failure of the host.
+            result.update(
+                failed=True,
+                msg=f"{host}: the report could not be written to {error.filename or directory}: "
                 f"{error.strerror or error}. Set wpward_report_directory to a directory that can "
-                "be written to."
-            ) from error
+                "be written to.",
+            )
+            return result
         result.update(changed=False, path=str(page))
         return result

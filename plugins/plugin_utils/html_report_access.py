@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.wpward.wordpress.plugins.module_utils import known_networks
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.html_report_values import (
     clock,
     count,
@@ -51,7 +52,6 @@ ERROR_NAMES = {
     "kernel_oom": "the kernel killed a process for want of memory",
     "kernel_oom_service": "a service was killed for want of memory",
 }
-CDN_PARTIES = ("cloudfront", "cloudflare", "fastly", "akamai")
 MOST_LANES = 6
 MOST_ROWS = 8
 MOST_CLIENTS = 10
@@ -276,7 +276,7 @@ def _claims(row: Mapping[str, Any]) -> Iterator[str]:
 def _through_cdn(row: Mapping[str, Any]) -> str:
     parties = mapping(row.get("parties"))
     hits = whole(row.get("hits"))
-    for party in CDN_PARTIES:
+    for party in known_networks.EDGES:
         if hits and whole(parties.get(party)) * 2 > hits:
             return (
                 f"{share(parties.get(party), hits)} of these requests came through {party}: the "

@@ -21,6 +21,7 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils.html_report_value
     mapping,
     moment,
     number,
+    numbers,
     plural,
     rows,
     share,
@@ -154,7 +155,7 @@ def _averages(value: object) -> str:
 def _now(evidence: Mapping[str, Any]) -> Section | None:
     now = mapping(evidence.get("now"))
     memory, connections = mapping(now.get("memory")), mapping(now.get("connections"))
-    load = [decimal(one) for one in now.get("load") or [] if number(one) is not None]
+    load = [decimal(one) for one in numbers(now.get("load"))]
     total, available = memory.get("total"), memory.get("available")
     swap, swap_free = number(memory.get("swap_total")), number(memory.get("swap_free"))
     files = mapping(now.get("open_files"))

@@ -32,6 +32,12 @@ def texts(value: object) -> list[str]:
     return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 
 
+def numbers(value: object) -> list[float]:
+    """The numbers of a list; an empty list for anything else."""
+    found = [number(one) for one in value] if isinstance(value, list) else []
+    return [one for one in found if one is not None]
+
+
 def number(value: object) -> float | None:
     """The value where it is a finite number, else None."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):

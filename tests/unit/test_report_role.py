@@ -1,0 +1,103 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The role, run by ansible-playbook for a small fleet without any host."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PLAY = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - name: Lose a host
+      ansible.builtin.fail:
+        msg: lost
+      when: inventory_hostname == 'lost'
+    - name: Pretend to have probed
+      ansible.builtin.set_fact:
+        probe_evidence: "{{ lookup('ansible.builtin.file', evidence) | from_json }}"
+        probe_plan: "{{ lookup('ansible.builtin.file', plan) | from_json }}"
+    - name: Report
+      ansible.builtin.include_role:
+        name: wpward.wordpress.report
+"""
+EVIDENCE = {
+    "schema": 2,
+    "nginx": None,
+    "httpd": {"version": "2.4.62"},
+    "vhosts": [{"server": "httpd"}],
+    "sites": [],
+    "access": [],
+    "problems": [{"id": "x", "message": "{{ 7 * 7 }} <b>"}],
+}
+PLAN = {
+    "verdict": "attack",
+    "sites": {},
+    "findings": [
+        {"id": f"f{number}", "severity": "high", "site": "s/", "title": "T", "message": f"m{number}"}
+        for number in range(7)
+    ],
+    "remedies": [],
+}
+
+
+def run(folder: Path, reports: Path, *arguments: str) -> str:
+    (folder / "play.yml").write_text(PLAY)
+    (folder / "evidence.json").write_text(json.dumps(EVIDENCE))
+    (folder / "plan.json").write_text(json.dumps(PLAN))
+    variables = {
+        # No host is ever asked anything: a connection that does not exist would fail at once.
+        "ansible_connection": "ssh",
+        "ansible_host": "wpward.invalid",
+        "wpward_report_directory": str(reports),
+        "evidence": str(folder / "evidence.json"),
+        "plan": str(folder / "plan.json"),
+    }
+    done = subprocess.run(
+        [
+            str(Path(sys.executable).parent / "ansible-playbook"),
+            *("-i", "web1,web2,lost,", "-e", json.dumps(variables)),
+            *arguments,
+            str(folder / "play.yml"),
+        ],
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    return done.stdout + done.stderr
+
+
+def test_a_run_in_check_mode_leaves_one_page_and_touches_no_host(tmp_path: Path) -> None:
+    output = run(tmp_path, tmp_path / "reports", "--check")
+    assert "unreachable=1" not in output
+    assert output.count("changed=0") == 3
+    (directory,) = (tmp_path / "reports").iterdir()
+    assert directory.name.endswith("Z-probe")
+    document = json.loads((directory / "web2.json").read_text())
+    assert document["evidence"] == EVIDENCE
+    assert document["plan"] == PLAN
+    assert (document["outcome"], document["run"], document["checks"]) == ("probed", None, None)
+    page = (directory / "report.html").read_text()
+    assert page.count("<section class=\"host\"") == 3
+    assert "It failed or could not be reached" in page
+    assert "{{ 7 * 7 }} &lt;b&gt;" in page
+    assert f"report   {directory}/report.html" in output
+    assert "finding  high: s/: m4" in output
+    assert "m5" not in output
+    assert "and 2 more in the report" in output
+
+
+def test_a_report_that_cannot_be_written_is_a_sentence_and_no_failure(tmp_path: Path) -> None:
+    (tmp_path / "reports").write_text("")
+    output = run(tmp_path, tmp_path / "reports")
+    assert "problem  web1: the report could not be written to " in output
+    assert "Set wpward_report_directory" in output
+    assert output.count("failed=0") == 2
