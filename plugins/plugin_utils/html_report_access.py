@@ -130,7 +130,8 @@ def events(document: Mapping[str, Any]) -> list[Event]:
             until = f" until {moment(row.get('last'))}" if last and last > first else ""
             found.append(Event(first, f"{name}{times}{until}", "error"))
     probed = seconds_of(evidence.get("collected_at"))
-    if probed is not None:
+    # Logs alone were read when they were read, whatever their lines are about.
+    if probed is not None and document.get("outcome") != "analysed":
         found.append(Event(probed, "this host was probed", "run"))
     written = seconds_of(document.get("written_at"))
     settled = {

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.html_report_access import (
@@ -78,9 +78,9 @@ def _state_of(role: str, document: Mapping[str, Any], automated: bool) -> str:
         if outcome in _UNDONE:
             return "applied, then put back"
         return "would be applied" if outcome == "would_change" else "applied in this run"
-    if automated:
-        return "not applied yet; harden.yml does it"
-    return "by hand"
+    if outcome == "analysed":
+        return "to do on the server"
+    return "not applied yet; harden.yml does it" if automated else "by hand"
 
 
 def _undo(document: Mapping[str, Any], role: str = "") -> str:
@@ -94,17 +94,31 @@ def _undo(document: Mapping[str, Any], role: str = "") -> str:
     return shlex.join(words)
 
 
-def _findings(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    plan = mapping(document.get("plan"))
-    remedies = rows(plan.get("remedies"))
-    found = []
+def _remedies(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     results = mapping(document.get("remedies"))
-    for finding in rows(plan.get("findings")):
+    found = []
+    for remedy in rows(mapping(document.get("plan")).get("remedies")):
+        role = str(remedy.get("role"))
+        changed = mapping(results.get(role)).get("changed") is True
+        found.append(
+            {
+                "role": role,
+                "state": _state_of(role, document, remedy.get("automated") is True),
+                "reason": remedy.get("reason") or "",
+                "undo": _undo(document, role) if changed else "",
+                "findings": texts(remedy.get("findings")),
+            }
+        )
+    return found
+
+
+def _findings(
+    document: Mapping[str, Any], remedies: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    found = []
+    for finding in rows(mapping(document.get("plan")).get("findings")):
         name = str(finding.get("id"))
         severity = str(finding.get("severity"))
-        called = [one for one in remedies if name in texts(one.get("findings"))]
-        roles = [str(one.get("role")) for one in called]
-        changed = [role for role in roles if mapping(results.get(role)).get("changed") is True]
         found.append(
             {
                 "id": name,
@@ -113,15 +127,7 @@ def _findings(document: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "site": finding.get("site") or "",
                 "message": finding.get("message") or "",
                 "rests_on": texts(finding.get("rests_on")),
-                "remedies": [
-                    {
-                        "role": role,
-                        "reason": one.get("reason") or "",
-                        "state": _state_of(role, document, one.get("automated") is True),
-                    }
-                    for role, one in zip(roles, called, strict=True)
-                ],
-                "undo": [command for role in changed if (command := _undo(document, role))],
+                "remedies": [one for one in remedies if name in one["findings"]],
             }
         )
     found.sort(key=lambda one: SEVERITIES.index(str(one["severity"])))
@@ -221,7 +227,8 @@ def host_view(document: Mapping[str, Any], anchor: str, file: str) -> dict[str, 
     tone, words = OUTCOMES.get(outcome, ("plain", outcome))
     verdict = verdict_of(document)
     verdict_tone, verdict_words = VERDICTS.get(verdict, ("plain", "Not judged"))
-    findings = _findings(document)
+    remedies = _remedies(document)
+    findings = _findings(document, remedies)
     checks = _checks(document)
     changes = _changes(document)
     hits = sum(whole(row.get("hits")) for row in access_rows(evidence))
@@ -242,6 +249,7 @@ def host_view(document: Mapping[str, Any], anchor: str, file: str) -> dict[str, 
         or [(str(site.get("id")), "plain", "") for site in rows(evidence.get("sites"))],
         "top_finding": findings[0]["title"] if findings else "",
         "findings": findings,
+        "remedies": remedies,
         "requests": count(hits) if evidence else NOTHING,
         "peak": _fastest(evidence),
         "timeline": timeline(document),

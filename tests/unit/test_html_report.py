@@ -147,6 +147,7 @@ def test_who_needs_somebody_comes_first_and_the_verdict_before_the_rest() -> Non
     parts = (
         "Hardened, proven and confirmed",
         "XML-RPC is being flooded",
+        "Remedies, in their order",
         "The requests over time",
         "Who asked",
         "What was changed",
@@ -160,11 +161,11 @@ def test_who_needs_somebody_comes_first_and_the_verdict_before_the_rest() -> Non
 def test_the_page_says_how_to_undo_what_was_done_only() -> None:
     done = page_of(samples.attacked()).text
     assert f"--limit web1.example -e wpward_run={samples.RUN} -e wpward_role=endpoints" in done
-    assert "Remedy endpoints: applied in this run." in done
+    assert "endpoints: applied in this run." in done
     undone = page_of(samples.aftermath()).text
     assert "rollback.yml" not in undone
     assert "What was changed, and put back" in undone
-    assert "Remedy database: by hand." in undone
+    assert "database: by hand." in undone
 
 
 def test_the_page_says_what_is_estimated_and_whose_addresses_they_are() -> None:
