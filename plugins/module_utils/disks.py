@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 
+from ansible_collections.wpward.wordpress.plugins.module_utils.files import is_directory
 from ansible_collections.wpward.wordpress.plugins.module_utils.patience import gather
 from ansible_collections.wpward.wordpress.plugins.module_utils.processes import text_of
 
@@ -64,7 +65,8 @@ def _measure(found: list[dict[str, object]]) -> None:
             state = os.statvfs(mount)
         except OSError:
             continue
-        if state.f_blocks:
+        # A container's single files, such as /etc/hosts, are mounts of the outer host's disk.
+        if state.f_blocks and is_directory(mount):
             found.append(
                 {
                     "mount": mount,

@@ -5,8 +5,8 @@ client's.
 Every pattern is matched from the beginning of a line and looks for a message only right behind the
 fields that the server itself writes. A request line, a referrer or a host name, which servers
 quote further on, never counts. What remains forgeable: nginx copies what PHP writes to its error
-stream with raw line ends, so a plugin that logs a visitor's words unchanged lets him write whole
-lines.
+stream with raw line ends (seen with nginx 1.22 and PHP 8.2), so a plugin that logs a visitor's
+words unchanged lets him write whole lines. Take these counts together with other evidence.
 """
 
 from __future__ import annotations

@@ -130,8 +130,7 @@ def _apachectl_limit() -> tuple[str, int] | None:
     return None
 
 
-def _cause(wish: Wish, service: str, process: Process, limit: int) -> str:
-    unit = process.unit
+def _cause(wish: Wish, service: str, unit: str | None, started: float, limit: int) -> str:
     own = _apachectl_limit() if service == "httpd" else None
     if own is not None and limit == own[1]:
         return (
@@ -146,7 +145,7 @@ def _cause(wish: Wish, service: str, process: Process, limit: int) -> str:
             f"is LimitNOFILE in a drop-in of {unit} and a restart."
         )
     changed = modified_at(ROOT + wish.file)
-    if changed is not None and changed > process.started:
+    if changed is not None and changed > started:
         return f"A limit acts after a restart only (systemctl restart {unit}); a reload is not one."
     return (
         f"{unit} was started since, so something lowers it: a limit in the server's own "
@@ -154,7 +153,7 @@ def _cause(wish: Wish, service: str, process: Process, limit: int) -> str:
     )
 
 
-def _trap(wish: Wish, service: str, process: Process, limit: int) -> dict[str, Any]:
+def _trap(wish: Wish, service: str, unit: str | None, started: float, limit: int) -> dict[str, Any]:
     name = posixpath.basename(wish.file) if wish.domain is not None else "A drop-in"
     whom = f" for {wish.domain}" if wish.domain is not None else ""
     number = "any number of" if wish.value == _UNLIMITED else str(wish.value)
@@ -166,7 +165,7 @@ def _trap(wish: Wish, service: str, process: Process, limit: int) -> dict[str, A
         "text": printable(wish.text, 300),
         "site": None,
         "detail": f"{name} asks for {number} open files{whom}, but {service} runs with {limit}. "
-        + _cause(wish, service, process, limit),
+        + _cause(wish, service, unit, started, limit),
         "size": None,
     }
 
@@ -194,6 +193,8 @@ def find(processes: Sequence[Process]) -> list[dict[str, Any]]:
         if acting is None:
             continue
         process, limit = acting
+        # A reload makes new workers, with the limits of the master that was there before.
+        started = min(one.started for one in processes if one.unit == process.unit)
         user, groups = _user_of(process.pid)
         meant = [wish for wish in conf if wish.domain and _is_meant(wish.domain, user, groups)]
         # Of a unit's lines the last is the one that counts.
@@ -201,5 +202,5 @@ def find(processes: Sequence[Process]) -> list[dict[str, Any]]:
         for wishes in (meant, settings):
             unmet = [wish for wish in wishes if wish.value > limit]
             if unmet:
-                traps.append(_trap(unmet[-1], service, process, limit))
+                traps.append(_trap(unmet[-1], service, process.unit, started, limit))
     return traps

@@ -51,10 +51,16 @@ def test_a_disk_that_hangs_leaves_the_others(monkeypatch: pytest.MonkeyPatch) ->
             time.sleep(1)
         return state
 
-    monkeypatch.setattr(disks, "mounts", lambda: ["/", "/hung", "/later"])
+    monkeypatch.setattr(disks, "mounts", lambda: ["/", "/hung", "/tmp"])
     monkeypatch.setattr(os, "statvfs", statvfs)
     began = time.monotonic()
     rows, complete = disks.room(began + 0.1)
     assert time.monotonic() - began < 0.6
     assert [row["mount"] for row in rows] == ["/"]
     assert not complete
+
+
+def test_the_mount_of_a_single_file_is_no_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disks, "mounts", lambda: ["/", __file__, "/nonexistent"])
+    rows, complete = disks.room(time.monotonic() + 5)
+    assert ([row["mount"] for row in rows], complete) == (["/"], True)

@@ -41,12 +41,13 @@ class Host:
         uid: int = 33,
         role: str = "worker",
         unit: str | None = "",
+        started: float = 2000.0,
     ) -> None:
         pid = 10 + len(self.processes)
         unit = f"{service}.service" if unit == "" else unit
         self.limits[pid] = limit
         self.write(f"/proc/{pid}/status", f"Uid:\t{uid}\t{uid}\t{uid}\t{uid}\nGid:\t{uid}\t{uid}\n")
-        self.processes.append(Process(pid, 1, service, role, "", None, 2000.0, unit, False))
+        self.processes.append(Process(pid, 1, service, role, "", None, started, unit, False))
 
     def find(self) -> list[dict[str, Any]]:
         return limits_trap.find(self.processes)
@@ -108,7 +109,9 @@ def test_the_wildcard_is_not_for_root(host: Host) -> None:
 def test_a_drop_in_that_waits_for_a_restart(host: Host) -> None:
     path = "/etc/systemd/system/php-fpm.service.d/limits.conf"
     host.write(path, "[Service]\nLimitNOFILE=16384\n", modified=3000)
-    host.run("php-fpm", 1024)
+    host.run("php-fpm", 1024, role="master")
+    # A reload's new worker.
+    host.run("php-fpm", 1024, started=4000.0)
     (trap,) = host.find()
     assert (trap["file"], trap["line"], trap["text"]) == (path, 2, "LimitNOFILE=16384")
     assert "systemctl restart php-fpm.service" in trap["detail"]
