@@ -92,12 +92,13 @@ class LineFormat:
 
     def only(self, *names: str) -> LineFormat:
         """The same lines with fewer groups, hence faster: the user agent alone costs as much as
-        the rest. Names that the format has not are passed over."""
+        the rest. Names that the format has not are passed over; one at least it must have."""
         parts = [
             part._replace(name=None) if isinstance(part, Value) and part.name not in names else part
             for part in self.parts
         ]
-        return replace(build(parts, self.escapes), forgeable=self.forgeable)
+        pattern, fields = _compiled(_Layout(parts, self.escapes))
+        return replace(self, pattern=pattern, fields=fields, parts=tuple(parts))
 
     def text_of(self, value: bytes) -> bytes:
         """A logged value as the client sent it; for values that are shown or compared."""
@@ -189,16 +190,23 @@ class _Layout:
             if not backslash:
                 return rb'[^"]*'
             # Most values hold no escaped quote, and the first branch reads them fast: a quote
-            # with no backslash before it always is the closing one.
-            return rb'(?:[^"]*(?<!\\)|[^"\\]*(?:\\.[^"\\]*)*)'
+            # with no backslash before it always is the closing one. But httpd writes an empty
+            # user name as two quotes.
+            empty = b"" if value.name else rb'(?:"")?'
+            return empty + rb'(?:[^"]*(?<!\\)|[^"\\]*(?:\\.[^"\\]*)*)'
         if not value.words:
-            # Where nothing stands between two values, the second is a path. A colon may belong to
-            # an IPv6 address: of several, the last one ends it.
-            after = (self.texts[place + 1][:1] or b"/").replace(b":", b"")
-            ends = b"".join(sorted({b" ", b'"', b"\n", after}))
+            # It holds neither of the characters around it; but a colon may be of an IPv6 address.
+            # Where nothing stands between two values, the second is a path.
+            around = self.texts[place][-1:] + (self.texts[place + 1][:1] or b"/")
+            ends = b"".join(sorted({b" ", b'"', b"\n"} | {b"%c" % sign for sign in around}))
+            ends = ends.replace(b":", b"")
             return b"[^" + re.escape(ends) + (b"]+" if value.name else b"]*")
-        # httpd writes an empty user name as two quotes.
-        words = rb'(?:"")?[^"\\\n]*?(?:\\.[^"\\\n]*?)*?' if backslash else rb'[^"\n]*?'
+        marks = re.escape(
+            bytes(sorted({0x0A, 0x22} | set(b"".join(self.texts)) & set(range(0x20))))
+        )
+        words = b"[^" + marks + b"]*?"
+        if backslash:
+            words = rb'(?:"")?[^\\' + marks + rb"]*?(?:\\.[^\\" + marks + rb"]*?)*?"
         (section,) = (section for section in self.sections() if place in section)
         others = any(not self.is_certain(after) for after in range(place + 1, section.stop))
         # Of several, the later ones are user names, which few servers take from a client.
@@ -207,7 +215,9 @@ class _Layout:
     def pattern(self) -> tuple[bytes, int]:
         """The expression, and how many values it goes over."""
         named = [place for place, value in enumerate(self.values) if value.name]
-        needed = max(place for place in named if not self.values[place].optional)
+        needed = max(
+            (place for place in named if not self.values[place].optional), default=named[0]
+        )
         ends = dict(sorted(self.end_of(place) for place in named if place >= needed))
         pieces = [rb"\n", re.escape(self.texts[0])]
         after = b""
@@ -225,6 +235,12 @@ class _Layout:
                 pieces.append(b"(?:")
         pieces[-1] = b")?" * (len(ends) - 1)
         return b"".join(pieces), max(ends) + 1
+
+
+def _compiled(layout: _Layout) -> tuple[Pattern[bytes], tuple[str, ...]]:
+    pattern, length = layout.pattern()
+    fields = tuple(value.name for value in layout.values[:length] if value.name)
+    return re.compile(pattern), fields
 
 
 def with_query(target: bytes, query: bytes) -> bytes:
@@ -278,10 +294,10 @@ def build(parts: Sequence[Part], escapes: str) -> LineFormat:
     layout = _Layout(unique, escapes)
     if any(b"\n" in text for text in layout.texts):
         raise UnusableFormat("the log format writes several lines for one request")
-    pattern, length = layout.pattern()
+    pattern, fields = _compiled(layout)
     return LineFormat(
-        pattern=re.compile(pattern),
-        fields=tuple(value.name for value in layout.values[:length] if value.name),
+        pattern=pattern,
+        fields=fields,
         forgeable=layout.is_forgeable(),
         escapes=escapes,
         parts=tuple(unique),
