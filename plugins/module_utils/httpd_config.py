@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import hashlib
+import itertools
 import posixpath
 import re
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_config impo
 MAX_FILE_BYTES = 32 * 1024 * 1024
 MAX_DEPTH = 64
 """Sections within sections, and includes within includes."""
+MAX_FILES = 10000
+"""That one include stands for: of a directory it is every file below."""
 MAX_DIRECTIVES = 200000
 """Of the whole configuration: includes within includes may multiply."""
 
@@ -137,7 +140,8 @@ def resolve_include(pattern: str) -> list[str]:
         # Path.glob would match hidden files, which httpd's wildcards leave out.
         found = glob.glob(raw.replace(b"[^", b"[!"))  # noqa: PTH207
         paths = sorted(map(path_text, found), key=_order)
-    return [file for path in paths for file in _files_below(path)]
+    below = (file for path in paths for file in _files_below(path))
+    return list(itertools.islice(below, MAX_FILES))
 
 
 class _Stop(Exception):
@@ -196,6 +200,8 @@ class _Reader:
         paths = resolve_include(pattern)
         if not paths and not optional:
             self._report(directive.file, directive.line, f"nothing matches the Include {pattern}")
+        if len(paths) == MAX_FILES:
+            self._report(directive.file, directive.line, f"more than {MAX_FILES} files")
         for path in paths:
             if path in within or len(within) > MAX_DEPTH:
                 self._report(directive.file, directive.line, "this Include comes back to itself")
