@@ -39,13 +39,15 @@ _ULIMIT = re.compile(r"^[^#\n]*\bulimit -n (\d+)", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Wish:
-    """A line that asks for ``value`` open files. ``domain``: whom it is for, None for a unit's."""
+    """A line that asks for ``value`` open files. ``domain``: whom it is for, None for a unit's.
+    ``hard``: it is about the hard limit alone."""
 
     file: str
     line: int
     text: str
     value: int
     domain: str | None
+    hard: bool = False
 
 
 def _text(path: str) -> str:
@@ -75,7 +77,7 @@ def _limits_conf() -> Iterator[Wish]:
             if len(words) == 4 and words[1] in ("soft", "hard", "-") and words[2] == "nofile":
                 value = _number(words[3])
                 if value is not None:
-                    yield Wish(path, number, line, value, words[0])
+                    yield Wish(path, number, line, value, words[0], words[1] == "hard")
 
 
 def _unit_settings(unit: str) -> Iterator[Wish]:
@@ -170,14 +172,14 @@ def _trap(wish: Wish, service: str, unit: str | None, started: float, limit: int
     }
 
 
-def _acting(processes: Sequence[Process], service: str) -> tuple[Process, int] | None:
-    """The process of a service that does the work and has the lowest limit, and that limit. None
-    where nothing is known of any, or there is no limit."""
+def _acting(processes: Sequence[Process], service: str) -> tuple[Process, int, int | None] | None:
+    """The process of a service that does the work and has the lowest soft limit, that limit, and
+    its hard one. None where nothing is known of any, or there is no limit."""
     mine = [one for one in processes if one.service == service and not one.leaving]
     workers = [one for one in mine if one.role == "worker"][:_MAX_WORKERS] or mine[:1]
-    known = [(one, open_file_limits(one.pid)[0]) for one in workers]
-    limited = [(one, soft) for one, soft in known if soft is not None]
-    return min(limited, key=lambda pair: pair[1]) if limited else None
+    known = [(one, *open_file_limits(one.pid)) for one in workers]
+    limited = [(one, soft, hard) for one, soft, hard in known if soft is not None]
+    return min(limited, key=lambda found: found[1]) if limited else None
 
 
 def find(processes: Sequence[Process]) -> list[dict[str, Any]]:
@@ -192,7 +194,7 @@ def find(processes: Sequence[Process]) -> list[dict[str, Any]]:
         acting = _acting(processes, service)
         if acting is None:
             continue
-        process, limit = acting
+        process, soft, hard = acting
         # A reload makes new workers, with the limits of the master that was there before.
         started = min(one.started for one in processes if one.unit == process.unit)
         user, groups = _user_of(process.pid)
@@ -200,7 +202,11 @@ def find(processes: Sequence[Process]) -> list[dict[str, Any]]:
         # Of a unit's lines the last is the one that counts.
         settings = list(_unit_settings(process.unit))[-1:] if process.unit else []
         for wishes in (meant, settings):
-            unmet = [wish for wish in wishes if wish.value > limit]
+            unmet = [
+                (wish, limit)
+                for wish, limit in ((one, hard if one.hard else soft) for one in wishes)
+                if limit is not None and wish.value > limit
+            ]
             if unmet:
-                traps.append(_trap(unmet[-1], service, process.unit, started, limit))
+                traps.append(_trap(unmet[-1][0], service, process.unit, started, unmet[-1][1]))
     return traps

@@ -24,7 +24,7 @@ class Host:
         self.processes: list[Process] = []
         monkeypatch.setattr(limits_trap, "ROOT", str(base))
         monkeypatch.setattr(limits_trap, "PROC", str(base / "proc"))
-        monkeypatch.setattr(limits_trap, "open_file_limits", lambda pid: (self.limits[pid], None))
+        monkeypatch.setattr(limits_trap, "open_file_limits", lambda pid: (self.limits[pid], 8192))
         self.write("/etc/passwd", _PASSWD)
         self.write("/etc/group", _GROUP)
 
@@ -74,7 +74,7 @@ def test_the_incident_with_nginx(host: Host) -> None:
     )
     assert trap["text"] == "*\\thard\\tnofile 32768 # raised"
     assert (trap["site"], trap["size"]) == (None, None)
-    assert "asks for 32768 open files for *, but nginx runs with 1024" in trap["detail"]
+    assert "asks for 32768 open files for *, but nginx runs with 8192" in trap["detail"]
     assert "LimitNOFILE in a drop-in of nginx.service and a restart" in trap["detail"]
 
 
@@ -83,14 +83,16 @@ def test_the_incident_with_nginx(host: Host) -> None:
     [
         ("www-data soft nofile 4096", True),
         ("www-data - nofile unlimited", True),
-        ("@web hard nofile 4096", True),
-        ("@mysql hard nofile 4096", False),
-        ("mysql hard nofile 4096", False),
-        ("root hard nofile 4096", False),
-        ("* hard nofile 1024", False),
-        ("* hard nofile many", False),
-        ("* hard nofile", False),
-        ("#* hard nofile 4096", False),
+        ("@web soft nofile 4096", True),
+        ("* hard nofile 9000", True),
+        ("* hard nofile 8192", False),
+        ("@mysql soft nofile 4096", False),
+        ("mysql soft nofile 4096", False),
+        ("root soft nofile 4096", False),
+        ("* soft nofile 1024", False),
+        ("* soft nofile many", False),
+        ("* soft nofile", False),
+        ("#* soft nofile 4096", False),
     ],
 )
 def test_only_a_line_for_the_user_that_asks_for_more(host: Host, line: str, found: bool) -> None:
@@ -101,7 +103,7 @@ def test_only_a_line_for_the_user_that_asks_for_more(host: Host, line: str, foun
 
 
 def test_the_wildcard_is_not_for_root(host: Host) -> None:
-    host.write("/etc/security/limits.conf", "* hard nofile 4096\n")
+    host.write("/etc/security/limits.conf", "* soft nofile 4096\n")
     host.run("httpd", 1024, uid=0)
     assert host.find() == []
 
@@ -145,7 +147,7 @@ def test_apachectl_sets_its_own(host: Host) -> None:
 
 
 def test_the_lowest_limit_of_the_workers_counts(host: Host) -> None:
-    host.write("/etc/security/limits.conf", "* hard nofile 4096\n")
+    host.write("/etc/security/limits.conf", "* soft nofile 4096\n")
     host.run("nginx", 16384)
     host.run("nginx", 2048)
     (trap,) = host.find()
@@ -153,7 +155,7 @@ def test_the_lowest_limit_of_the_workers_counts(host: Host) -> None:
 
 
 def test_a_healthy_host_has_none(host: Host) -> None:
-    host.write("/etc/security/limits.conf", "* hard nofile 65536\n")
+    host.write("/etc/security/limits.conf", "* - nofile 65536\n")
     host.write("/usr/lib/systemd/system/mariadb.service", "[Service]\nLimitNOFILE=524288\n")
     host.run("nginx", 65536)
     host.run("php-fpm", None)
