@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The time stamps of access logs, error logs and syslog to seconds since the epoch."""
+"""The time stamps of access logs to seconds since the epoch, and back to the evidence's form."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MONTHS = {
 _CLOCK = rb"(\d\d):(\d\d):(\d\d)(?:[.,]\d+)?"
 _ZONE = rb" ?(Z|[+-]\d\d:?\d\d)?\Z"
 _LOCAL = re.compile(rb"(\d\d)/([A-Z][a-z]{2})/(\d{4})[: ]" + _CLOCK + _ZONE)
-_ISO = re.compile(rb"(\d{4})[-/](\d\d)[-/](\d\d)([T \t])" + _CLOCK + _ZONE)
+_ISO = re.compile(rb"(\d{4})-(\d\d)-(\d\d)([T \t])" + _CLOCK + _ZONE)
 _SYSLOG = re.compile(rb"([A-Z][a-z]{2}) ([ \d]\d) " + _CLOCK + rb"\Z")
 _COUNT = re.compile(rb"(\d{10})(?:\.\d+|\d{3}|\d{6})?\Z")
 _DAY = 86400
@@ -53,9 +53,9 @@ def seconds_of(stamp: bytes, newest: float | None = None) -> int | None:
     """Seconds since the epoch of a log's time stamp; None where it is none.
 
     Understood: nginx's ``$time_local``, ``$time_iso8601`` and ``$msec``; httpd's ``%t``, seconds,
-    milliseconds and microseconds since the epoch; ISO 8601 with or without fraction and zone,
-    with a blank instead of the ``T``, with the slashes of nginx's error log; CloudFront's date
-    and time with their tab (UTC); syslog's ``Nov 21 10:00:00``.
+    milliseconds and microseconds since the epoch; ISO 8601 with or without fraction and zone, and
+    with a blank instead of the ``T``; CloudFront's date and time with their tab (UTC); syslog's
+    ``Nov 21 10:00:00``.
 
     A stamp that names no zone is taken for this machine's local time, as that is what a server
     writes. A syslog stamp names no year either: it gets the latest one that does not put it more

@@ -46,7 +46,7 @@ def test_every_line_is_read_as_it_was_sent(server: str, name: str) -> None:
     requests = [request.encode("latin-1") for request in recorded["requests"]]
     assert len(lines) == len(requests)
     read = 0
-    for line, raw in zip(lines, requests, strict=True):
+    for line, raw in zip(lines, requests):
         rows = line_format.pattern.findall(b"\n" + line + b"\n")
         if not rows:
             # Only what is no request: the line of a client that sent a quote for a method.
@@ -54,7 +54,7 @@ def test_every_line_is_read_as_it_was_sent(server: str, name: str) -> None:
             continue
         (row,) = rows
         read += 1
-        found = dict(zip(line_format.fields, row, strict=True))
+        found = dict(zip(line_format.fields, row))
         if not line_format.forgeable:
             assert found["address"] == b"127.0.0.1"
         assert (seconds_of(found["time"]) or 0) > 1_790_000_000
