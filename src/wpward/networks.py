@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.client import HTTPException
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -177,15 +178,17 @@ def check(party: str, networks: Sequence[Network], table: Table) -> None:
             raise Refused(
                 f"it has shrunk to {100 * after // before} % of its IPv{version} addresses"
             )
-    for other, ranges in table.ranges.items():
-        for theirs in ranges:
-            for network in networks:
-                if (
-                    other != party
-                    and network.version == theirs.version
-                    and network.overlaps(theirs)
-                ):
-                    raise Refused(f"it holds {network}, which {other} has published as its own")
+    everything = sorted(
+        (network.version, int(network[0]), int(network[-1]), owner)
+        for owner, ranges in {**table.ranges, party: networks}.items()
+        for network in ranges
+    )
+    # One party's ranges do not overlap, so two parties' can be seen on neighbours.
+    for one, other in pairwise(everything):
+        if one[0] == other[0] and other[1] <= one[2] and party in (one[3], other[3]):
+            address = ipaddress.ip_address(other[1])
+            theirs = one[3] if other[3] == party else other[3]
+            raise Refused(f"it holds {address}, which {theirs} has published as its own")
 
 
 def fetch(address: str, timeout: float = _TIMEOUT) -> bytes:
@@ -196,7 +199,7 @@ def fetch(address: str, timeout: float = _TIMEOUT) -> bytes:
     """
     deadline = time.monotonic() + timeout
     request = urllib.request.Request(address, headers={"User-Agent": "wpward"})
-    content = b""
+    content = bytearray()
     try:
         with urllib.request.urlopen(request, timeout=timeout) as answer:
             if urlsplit(answer.geturl()).scheme != urlsplit(address).scheme:
@@ -213,7 +216,7 @@ def fetch(address: str, timeout: float = _TIMEOUT) -> bytes:
         raise Unreachable(str(getattr(error.reason, "strerror", None) or error.reason)) from error
     except (OSError, HTTPException) as error:
         raise Unreachable(str(error) or type(error).__name__) from error
-    return content
+    return bytes(content)
 
 
 # --- writing -------------------------------------------------------------------------------------
