@@ -39,7 +39,7 @@ _TOLD = {
 
 
 def find(traffics: Sequence[Traffic], case: Case, attacked: Sequence[str]) -> list[Finding]:
-    """``attacked``: ids of the sites on which passwords are being guessed."""
+    """``attacked``: ids of the sites on which passwords are being guessed, unrefused."""
     if all(case.policy[endpoint] == OPEN for endpoint in NAMES):
         return []
     findings = []

@@ -61,7 +61,7 @@ def make_plan(
     case = _case(evidence, policy, thresholds, trusted)
     try:
         return _plan(case)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise PlanError(
             "The evidence does not have the form that the probe gives it "
             f"({type(error).__name__}: {error}); probe the host again with this version."
@@ -103,8 +103,9 @@ def _plan(case: Case) -> dict[str, Any]:
 
     verdicts = _verdicts(case, traffics, traffic, bool(database))
     attacked = [site for site, verdict in verdicts.items() if verdict == ATTACK]
+    guessing = _sites(case, traffic_findings.guessing(judged, case))
     left_behind = [site for site, verdict in verdicts.items() if verdict == AFTERMATH]
-    names = name_findings.find(traffics, case, attacked)
+    names = name_findings.find(traffics, case, guessing)
     for one in names:
         if one.site is not None:
             verdicts[one.site] = worst((verdicts[one.site], one.verdict))
@@ -132,23 +133,27 @@ def _verdicts(
     case: Case, traffics: Sequence[Traffic], found: Sequence[Finding], database: bool
 ) -> dict[str, str]:
     verdicts: dict[str, str] = {site["id"]: QUIET for site in case.part("sites")}
-    shared = _sites_of_logs(case)
     for one in found:
-        sites = [one.site] if one.site is not None else []
-        if one.site is None:
-            # The log does not tell which of its sites was meant, so each of them may be.
-            logs = {log for traffic in traffics if traffic.site is None for log in traffic.logs}
-            sites = [site for log in logs for site in shared.get(log, ())]
-        for site in sites:
+        for site in _sites(case, [traffic for traffic in traffics if traffic.site == one.site]):
             verdicts[site] = worst((verdicts.get(site, QUIET), one.verdict))
     for site in database_findings.concerned(case) if database else ():
         verdicts[site] = worst((verdicts[site], AFTERMATH))
     return verdicts
 
 
-def _sites_of_logs(case: Case) -> dict[str, list[str]]:
-    sites = {log["path"]: list(log.get("sites") or ()) for log in case.part("logs")}
-    for vhost in case.part("vhosts"):
-        for log in vhost.get("access_logs") or ():
-            sites.setdefault(log["path"], []).extend(vhost.get("sites") or ())
-    return sites
+def _sites(case: Case, traffics: Sequence[Traffic]) -> list[str]:
+    """The sites that were asked. Where a log does not tell which of its sites was meant, each of
+    them may have been."""
+    sites: dict[str, None] = {}
+    for traffic in traffics:
+        if traffic.site is not None:
+            sites[traffic.site] = None
+            continue
+        for vhost in case.part("vhosts"):
+            paths = {log["path"] for log in vhost.get("access_logs") or ()}
+            if paths & set(traffic.logs):
+                sites.update(dict.fromkeys(vhost.get("sites") or ()))
+        for log in case.part("logs"):
+            if log["path"] in traffic.logs:
+                sites.update(dict.fromkeys(log.get("sites") or ()))
+    return list(sites)

@@ -74,6 +74,15 @@ def find(judged: Sequence[Judged], case: Case, breaking_down: bool) -> list[Find
     return findings
 
 
+def guessing(judged: Sequence[Judged], case: Case) -> list[Traffic]:
+    """The attacks that try passwords: those that nobody refuses."""
+    return [
+        one.traffic
+        for one in judged
+        if one.judgement.pattern != STEADY and not _refused(one.judgement, case)
+    ]
+
+
 def seen(traffic: Traffic) -> str:
     """Where in the evidence a finding on this traffic rests."""
     return (
@@ -87,10 +96,14 @@ def where(traffic: Traffic) -> str:
     return quote(traffic.site or ", ".join(traffic.logs))
 
 
-def _answers(traffic: Traffic, judgement: Judgement, limits_share: float) -> str:
+def _refused(judgement: Judgement, case: Case) -> bool:
+    return judgement.refused >= case.limits["refused_share"]
+
+
+def _answers(traffic: Traffic, judgement: Judgement, case: Case) -> str:
     common = traffic.statuses.most_common(2)
     told = " and ".join(f"{status} ({plural(hits, 'time')})" for status, hits in common)
-    if judgement.refused >= limits_share:
+    if _refused(judgement, case):
         return f"{percent(judgement.refused)} of them are refused already, with {told}"
     left = (
         "; 499 means that the client left before PHP had answered"
@@ -111,14 +124,14 @@ def _who(traffic: Traffic) -> str:
 
 
 def _severity(judgement: Judgement, case: Case, site: str | None, breaking_down: bool) -> str:
-    if judgement.refused >= case.limits["refused_share"]:
+    if _refused(judgement, case):
         return LOW if case.xmlrpc_ruled(site) else MEDIUM
     return CRITICAL if breaking_down else HIGH
 
 
 def _xmlrpc(one: Judged, case: Case, breaking_down: bool) -> Finding:
     traffic, judgement = one.traffic, one.judgement
-    refused = judgement.refused >= case.limits["refused_share"]
+    refused = _refused(judgement, case)
     slow = judgement.pattern == SLOW
     rate = (
         f"hardly more than {traffic.peak_minute} in any minute and still all day"
@@ -136,7 +149,7 @@ def _xmlrpc(one: Judged, case: Case, breaking_down: bool) -> Finding:
         ATTACK,
         f"{where(traffic)}: {plural(judgement.unexplained, 'request')} for XML-RPC without a known "
         f"reason{reason}, between {clock(traffic.first)} and {clock(traffic.last)}, {rate}, "
-        f"{_who(traffic)}; {_answers(traffic, judgement, case.limits['refused_share'])}.",
+        f"{_who(traffic)}; {_answers(traffic, judgement, case)}.",
         [seen(traffic)],
         severity=_severity(judgement, case, traffic.site, breaking_down),
         title="A flood of XML-RPC is being refused already" if refused and not slow else None,
@@ -168,7 +181,7 @@ def _login(one: Judged, case: Case, breaking_down: bool) -> Finding:
         f"{plural(traffic.posts, 'posted one')} failed at the login page between "
         f"{clock(traffic.first)} and {clock(traffic.last)}, {traffic.peak_minute} requests a "
         f"minute at most, {_who(traffic)}; "
-        f"{_answers(traffic, judgement, case.limits['refused_share'])}.",
+        f"{_answers(traffic, judgement, case)}.",
         [seen(traffic)],
         severity=_severity(judgement, case, traffic.site, breaking_down),
     )
@@ -238,7 +251,9 @@ def _behind_edge(here: Sequence[Judged], verdict: str) -> list[Finding]:
     traffic = max(hidden, key=lambda one: one.hits)
     networks = [party for party in known_networks.EDGES if traffic.parties[party]]
     local = [address for address in traffic.clients if is_local(address)]
-    whose = " and ".join(networks + [f"a proxy of your own ({quote(local[0])})"] * bool(local))
+    whose = " and ".join(
+        networks + [f"a proxy of your own ({quote(address)})" for address in local[:1]]
+    )
     return [
         make(
             "behind_cdn",

@@ -1,0 +1,319 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The plan of whole hosts: the four incidents, what follows from a policy, and hostile input."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.wpward.wordpress.plugins.filter.plan import FilterModule
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import SEVERITIES, quote
+from unit.plan_cases import database, now
+from unit.plan_traffic import MIDNIGHT, SITE, evenly, evidence, iso, many, row
+
+DATA = Path(__file__).parent / "data" / "plan"
+AUDITOR = "all-in-one-wp-security-and-firewall"
+plan = FilterModule().filters()["plan"]
+
+
+def host(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((DATA / f"{name}.json").read_text())
+    return loaded
+
+
+def found(made: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {finding["id"]: finding for finding in made["findings"]}
+
+
+def roles(made: dict[str, Any]) -> list[str]:
+    return [remedy["role"] for remedy in made["remedies"]]
+
+
+def flooded(**changes: Any) -> dict[str, Any]:
+    return evidence(row(evenly(7200, 1, many(9))), **changes)
+
+
+# --- the four incidents, and none
+
+
+def test_incident_a_is_one_false_googlebot_and_the_traps_of_its_first_aid() -> None:
+    made = plan(host("incident_a"))
+    findings = found(made)
+    assert made["verdict"] == made["sites"][SITE] == "attack"
+    assert findings["xmlrpc_attack"]["severity"] == "critical"
+    for words in ("43200 requests", "3 a second", "80.82.65.206: 37800", "499 (37800 times)"):
+        assert words in findings["xmlrpc_attack"]["message"]
+    assert "80.82.65.206" in findings["claims_false"]["message"]
+    assert "default.conf:23 (`proxy_pass" in findings["self_proxy"]["message"]
+    assert "3.2 GiB" in findings["off_file"]["message"]
+    assert {
+        "xmlrpc_without_php",
+        "error_log_off",
+        "xmlrpc_log_off",
+        "limits_conf_ineffective",
+        "connections_exhausted",
+        "open_files_exhausted",
+    } <= set(findings)
+    assert roles(made) == ["endpoints", "guard", "bans", "capacity"]
+
+
+def test_incident_b_is_over_and_the_database_still_pays_for_it() -> None:
+    made = plan(host("incident_b"))
+    findings = found(made)
+    assert made["verdict"] == made["sites"][SITE] == "aftermath"
+    assert set(findings) == {
+        "database_long_statement",
+        "audit_index_missing",
+        "audit_table_large",
+        "slow_log_off",
+        "xmlrpc_open",
+    }
+    statement = findings["database_long_statement"]
+    assert statement["severity"] == "critical"
+    for words in ("22 minutes", "mysqld is the busiest process (151 % CPU)", "DELETE FROM"):
+        assert words in statement["message"]
+    assert "777600 rows" in findings["audit_table_large"]["message"]
+    assert "column created has no index" in findings["audit_index_missing"]["message"]
+    assert roles(made) == ["endpoints", "database"]
+
+
+def test_incident_c_hides_the_attacker_behind_edges_that_must_not_be_banned() -> None:
+    made = plan(host("incident_c"))
+    findings = found(made)
+    assert findings["xmlrpc_attack"]["severity"] == "high"
+    assert "37 a second" in findings["xmlrpc_attack"]["message"]
+    assert "cloudfront" in findings["behind_cdn"]["message"]
+    assert findings["user_names_told"]["severity"] == "high"
+    assert roles(made) == ["endpoints", "guard", "real_ip", "bans"]
+    assert "Not before real_ip" in made["remedies"][-1]["reason"]
+
+
+def test_incident_d_is_seen_in_the_sum_and_in_what_it_did_to_the_host() -> None:
+    made = plan(host("incident_d"))
+    findings = found(made)
+    assert findings["xmlrpc_low_and_slow"]["severity"] == "critical"
+    for words in ("1440 requests", "1400 addresses"):
+        assert words in findings["xmlrpc_low_and_slow"]["message"]
+    assert "MaxClients" in findings["workers_exhausted"]["message"]
+    assert "carry 80" in findings["workers_oversized"]["message"]
+    assert "disable-xml-rpc" in findings["plugin_not_enough"]["message"]
+    assert {"swapping", "out_of_memory", "claims_false"} <= set(findings)
+    assert roles(made) == ["endpoints", "guard", "capacity", "recorder"]
+
+
+def test_a_healthy_busy_host_has_no_findings() -> None:
+    made = plan(host("healthy"))
+    assert made == {"verdict": "quiet", "sites": {SITE: "quiet"}, "findings": [], "remedies": []}
+
+
+# --- the shape
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in DATA.glob("*.json")))
+def test_the_plan_is_plain_data_in_order_and_leaves_the_evidence_alone(name: str) -> None:
+    document = host(name)
+    made = plan(document)
+    assert document == host(name)
+    assert json.loads(json.dumps(made)) == made == plan(document)
+    order = [SEVERITIES.index(finding["severity"]) for finding in made["findings"]]
+    assert order == sorted(order)
+    for finding in made["findings"]:
+        assert set(finding) == {
+            *("id", "severity", "site", "verdict", "title", "message", "rests_on"),
+        }
+        assert finding["rests_on"] and "\n" not in finding["message"]
+    ids = {finding["id"] for finding in made["findings"]}
+    for remedy in made["remedies"]:
+        assert set(remedy["findings"]) <= ids
+        assert remedy["automated"] != ("By hand: docs/findings.md#" in remedy["reason"])
+
+
+def test_without_nginx_nothing_is_said_to_be_automated() -> None:
+    assert {one["automated"] for one in plan(host("incident_d"))["remedies"]} == {False}
+    automated = {one["role"] for one in plan(host("incident_a"))["remedies"] if one["automated"]}
+    assert automated == {"endpoints", "guard"}
+
+
+def test_parts_that_are_missing_are_no_error() -> None:
+    assert plan({"schema": 2}) == {"verdict": "quiet", "sites": {}, "findings": [], "remedies": []}
+    partly = row(evenly(18000, 1, many(9)), timeline=None, methods=None, claims=None, parties=None)
+    assert plan(evidence(partly))["verdict"] == "attack"
+
+
+# --- what follows from the policy
+
+
+def test_the_parameters_are_the_complete_policy() -> None:
+    made = plan(flooded(), {"xmlrpc": "trusted"}, {}, ["192.0.2.7"])
+    (endpoints, *_others) = made["remedies"]
+    assert endpoints["parameters"]["endpoints_policy"]["xmlrpc"] == "trusted"
+    assert endpoints["parameters"]["endpoints_policy"]["rest_users"] == "closed"
+    assert endpoints["parameters"]["endpoints_trusted"] == ["192.0.2.7/32"]
+
+
+def test_what_is_open_on_purpose_is_not_closed() -> None:
+    names_open = dict.fromkeys(("author_by_id", "rest_users", "users_sitemap"), "open")
+    made = plan(flooded(), {"xmlrpc": "open", **names_open})
+    assert roles(made) == ["bans"]
+    assert set(found(made)) == {"xmlrpc_attack"}
+
+
+def test_a_trusted_clients_flood_is_none() -> None:
+    busy = evidence(row(evenly(7200, 1, ["203.0.113.9"])))
+    assert plan(busy, {"xmlrpc": "trusted"}, {}, ["203.0.113.0/24"])["verdict"] == "quiet"
+    assert plan(busy, {"xmlrpc": "trusted"}, {}, ["198.51.100.0/24"])["verdict"] == "attack"
+
+
+def test_who_needs_xmlrpc_is_named_before_it_is_closed() -> None:
+    document = flooded()
+    document["sites"][0]["xmlrpc_plugins"] = ["jetpack"]
+    message = found(plan(document))["xmlrpc_needed"]["message"]
+    assert "jetpack" in message and "192.0.64.0/18" in message
+    assert "xmlrpc_needed" not in found(plan(document, {"xmlrpc": "trusted"}, {}, ["192.0.2.7"]))
+
+
+def test_a_flood_that_a_rule_refuses_calls_for_nothing() -> None:
+    document = evidence(row(evenly(7200, 1, many(9), "403")))
+    assert found(plan(document))["xmlrpc_attack"]["severity"] == "medium"
+    assert "endpoints" in roles(plan(document))
+    document["vhosts"][0]["xmlrpc_rules"] = [{"file": "/etc/nginx/x", "line": 1, "text": "deny"}]
+    made = plan(document)
+    assert (made["verdict"], made["remedies"]) == ("attack", [])
+    assert found(made)["xmlrpc_attack"]["severity"] == "low"
+    assert "100 % of them are refused already" in found(made)["xmlrpc_attack"]["message"]
+
+
+def test_a_guarded_site_tells_no_names() -> None:
+    document = flooded()
+    document["sites"][0]["guarded"] = True
+    assert set(found(plan(document))) == {"xmlrpc_attack"}
+    assert "guard" not in roles(plan(document))
+
+
+def test_the_site_with_the_plugin_bears_the_aftermath() -> None:
+    document = evidence(database=database(500_000, False))
+    document["sites"].append({**copy.deepcopy(document["sites"][0]), "id": "other.example/"})
+    assert set(plan(document)["sites"].values()) == {"quiet"}
+    assert plan(document)["verdict"] == "aftermath"
+    document["sites"][1]["plugins"] = [AUDITOR]
+    assert plan(document)["sites"] == {SITE: "quiet", "other.example/": "aftermath"}
+
+
+def test_the_clients_behind_a_proxy_of_ones_own_are_not_taken_for_the_host() -> None:
+    made = plan(evidence(row(evenly(7200, 1, ["127.0.0.1"]))))
+    assert "a proxy of your own (127.0.0.1)" in found(made)["behind_cdn"]["message"]
+    assert made["verdict"] == "attack"
+
+
+def test_both_logs_of_a_site_count_together() -> None:
+    halves = [row(evenly(30, 24, many(700)), log=f"/var/log/nginx/{name}.log") for name in "ab"]
+    halves[1]["timeline"]["from"] = iso(MIDNIGHT + 600)
+    single = row(evenly(15, 24, many(350)))
+    assert plan(evidence(single))["verdict"] == "quiet"
+    assert plan(evidence(*halves))["verdict"] == "attack"
+
+
+def test_the_database_is_told_apart_when_it_is_not_the_busiest() -> None:
+    busy = now(busiest=[{"pid": 1, "name": "php-fpm", "cpu_share": 1.2}])
+    made = plan(evidence(database=database(500_000, False), now=busy))
+    assert found(made)["audit_index_missing"]["severity"] == "high"
+
+
+def test_gaps_in_the_evidence_are_said() -> None:
+    made = plan(
+        evidence(
+            budget=[{"part": "access", "seconds": 20.1, "complete": False}],
+            database={"reachable": False, "reason": "access denied.", "tables": []},
+            problems=[{"id": "log_unreadable", "message": "/var/log/x cannot be read."}],
+        )
+    )
+    message = found(made)["evidence_partial"]["message"]
+    assert message == (
+        "The part access was cut short after 20 s; the database was not read: access denied; "
+        "/var/log/x cannot be read."
+    )
+    assert made["verdict"] == "quiet"
+    without = evidence(problems=[{"id": "nginx_not_found", "message": "No nginx."}])
+    assert plan(without)["findings"] == []
+
+
+def test_equal_traps_are_one_finding() -> None:
+    trap = {"id": "access_log_buffered", "file": "/etc/nginx/a", "line": 3, "text": "x;"}
+    trap.update(site=None, detail="It is buffered.", size=None)
+    made = plan(evidence(traps=[trap, {**trap, "line": 9}, {"id": "unheard_of", "detail": ""}]))
+    (finding,) = made["findings"]
+    assert finding["message"] == "/etc/nginx/a:3 (`x;`): It is buffered; also in 1 more places."
+
+
+# --- what makes no sense
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (({"schema": 1},), ["schema 1", "schema 2", "probe the host again"]),
+        (({},), ["schema None"]),
+        (("text",), ["not from str"]),
+        (({"schema": 2, "access": [{"site": SITE}]},), ["form that the probe gives it"]),
+        (({"schema": 2, "access": 7},), ["form that the probe gives it"]),
+        (({"schema": 2}, {"xmlrcp": "closed"}), ["xmlrcp", "known are"]),
+        (({"schema": 2}, {"xmlrpc": "trusted"}), ["empty"]),
+        (({"schema": 2}, {}, {"flud": 3}), ["'flud'", "flood_per_minute"]),
+        (({"schema": 2}, {}, {"flood_per_minute": "60"}), ["'60'", "above 0"]),
+        (({"schema": 2}, {}, {"flood_per_minute": True}), ["True"]),
+        (({"schema": 2}, {}, {"flood_per_minute": 0}), ["is 0", "requests a minute"]),
+        (({"schema": 2}, {}, {"flood_per_minute": math.nan}), ["nan"]),
+        (({"schema": 2}, {}, {"flood_per_minute": math.inf}), ["inf"]),
+        (({"schema": 2}, {}, {"slow_spread": 1.5}), ["1.5", "between 0 and 1"]),
+        (({"schema": 2}, {}, [1]), ["dictionary", "[1]"]),
+        (({"schema": 2}, {}, {}, ["0.0.0.0/0"]), ["everybody"]),
+    ],
+)
+def test_what_makes_no_sense_is_one_sentence(arguments: Any, words: list[str]) -> None:
+    with pytest.raises(AnsibleFilterError) as refused:
+        plan(*arguments)
+    assert "\n" not in str(refused.value)
+    for word in words:
+        assert word in str(refused.value)
+
+
+HOSTILE = "\x1b[2J{{ lookup('pipe', 'id') }}{%raw%}{{{#\u202e\r\n<script>" + "A" * 5000
+
+
+def hostile(value: Any) -> Any:
+    """The evidence with every text an attacker might reach replaced."""
+    if isinstance(value, dict):
+        return {
+            key: HOSTILE
+            if key in ("sample", "text", "detail", "log", "file", "message", "address", "version")
+            else hostile(one)
+            for key, one in value.items()
+        }
+    if isinstance(value, list):
+        return [hostile(one) for one in value]
+    return value
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in DATA.glob("incident_*.json")))
+def test_nothing_that_an_attacker_writes_gets_through_unseen(name: str) -> None:
+    document = hostile(host(name))
+    document["problems"] = [{"id": "log_unreadable", "message": HOSTILE}]
+    made = plan(document)
+    assert set(found(made)) >= set(found(plan(host(name)))) - {"database_long_statement"}
+    for finding in made["findings"]:
+        for text in (finding["message"], finding["title"], *finding["rests_on"]):
+            assert text.isprintable(), text
+            assert not any(opening in text for opening in ("{{", "{%", "{#")), text
+            assert len(text) < 1000
+
+
+def test_a_quotation_keeps_what_is_harmless() -> None:
+    assert quote("POST //xmlrpc.php é") == "POST //xmlrpc.php é"
+    assert quote("a\tb\x00c") == "a b c"
+    assert quote("{{{% x") == "{ { { % x"
+    assert quote("x" * 161) == "x" * 160 + "..."
