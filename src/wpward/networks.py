@@ -276,10 +276,7 @@ def write(path: Path, text: str) -> None:
 def _read(party: str, addresses: Sequence[str], timeout: float) -> list[Network]:
     networks: list[Network] = []
     for address in addresses:
-        try:
-            content = fetch(address, timeout)
-        except Unreachable as error:
-            raise Unreachable(f"{urlsplit(address).netloc}: {error}") from error
+        content = fetch(address, timeout)
         try:
             found = networks_in(party, content)
             if not found:
@@ -296,7 +293,7 @@ def refreshed(
     """A table in which every party whose lists could be read and checked is new, and a sentence
     for each that is left as it was."""
     dates, ranges = dict(table.dates), dict(table.ranges)
-    unreachable: list[str] = []
+    unreachable: dict[str, list[str]] = {}
     sentences: list[str] = []
     with ThreadPoolExecutor(max_workers=len(sources)) as pool:
         pending = {
@@ -308,7 +305,7 @@ def refreshed(
             networks = result.result()
             check(party, networks, Table(dates, ranges))
         except Unreachable as error:
-            unreachable.append(f"{party} ({error})")
+            unreachable.setdefault(str(error), []).append(party)
         except Refused as error:
             sentences.append(
                 f"The list of {party} is not taken, as {error}; its table of {dates[party]} stays."
@@ -316,10 +313,11 @@ def refreshed(
         else:
             dates[party], ranges[party] = today, networks
     if unreachable:
+        why = "; ".join(f"{', '.join(parties)} ({error})" for error, parties in unreachable.items())
         sentences.insert(
             0,
-            f"Could not reach the published lists of {', '.join(unreachable)}; "
-            "what the table says of them stays as it was.",
+            f"Could not read the published lists of {why}; what the table says of them stays as "
+            "it was.",
         )
     return Table(dates, ranges), sentences
 
