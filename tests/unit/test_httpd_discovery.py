@@ -72,9 +72,7 @@ class Host:
         self.config = base / "apache2.conf"
         self.problems = Problems()
         self.config.write_text(CONFIG.format(base=base))
-        (base / "envvars").write_text(
-            "unset HOME\nexport LOG_DIR=/var/log/apache2$SUFFIX\nSUFFIX=\n"
-        )
+        (base / "envvars").write_text(ENVVARS)
         self.program("")
 
     def program(self, dump: str, code: int = 0, message: str = "Syntax OK") -> None:
