@@ -3,14 +3,43 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from ansible_collections.wpward.wordpress.plugins.module_utils.log_format import (
     COMBINED,
     UnusableFormat,
     compile_format,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 MAIN = COMBINED + ' "$http_x_forwarded_for"'
+STAMP = b"20/Oct/2015:18:52:00 +0900"
+JSON = (
+    'escape=json {"time":"$time_iso8601","user":"$remote_user","request":"$request",'
+    '"status":$status,"rt":$upstream_response_time,"client":"$remote_addr",'
+    '"agent":"$http_user_agent"}'
+)
+TEXT = st.one_of(
+    st.binary(max_size=40),
+    st.text('\\" []-:/x\x01\n\t', max_size=30).map(str.encode),
+    st.sampled_from(
+        [
+            b"x [20010101T000000] y",
+            b'"] "GET /fake HTTP/1.1" 200 5 "-" "-"',
+            b'192.0.2.9 - - [01/Jan/2001:00:00:00 +0000] "GET /fake HTTP/1.1" 200 5 "-" "-"',
+            b'","request":"GET /fake HTTP/1.1","status":200,"client":"192.0.2.9',
+            b"\\",
+        ]
+    ),
+)
+
+
+def escaped(text: bytes) -> bytes:
+    """As ngx_http_log_escape() writes it; a hyphen for nothing."""
+    plain = set(range(0x20, 0x7F)) - {0x22, 0x5C}
+    return b"".join(b"%c" % code if code in plain else b"\\x%02X" % code for code in text) or b"-"
 
 
 def fields(text: str, line: str | bytes) -> dict[str, bytes] | None:
@@ -138,3 +167,136 @@ def test_a_format_without_the_essentials_says_so(text: str, missing: str) -> Non
 def test_escape_none_is_told_apart() -> None:
     assert compile_format("escape=none " + COMBINED).forgeable
     assert not compile_format(COMBINED).forgeable
+
+
+@given(user=TEXT, request=TEXT, referer=TEXT, agent=TEXT, forwarded=TEXT)
+def test_whatever_a_client_sends_stays_in_its_field(
+    user: bytes, request: bytes, referer: bytes, agent: bytes, forwarded: bytes
+) -> None:
+    line = b'2001:db8::1 - %s [%s] "%s" 200 497 "%s" "%s"' % (
+        escaped(user),
+        STAMP,
+        escaped(request),
+        escaped(referer),
+        escaped(agent),
+    )
+    expected = {
+        "address": b"2001:db8::1",
+        "time": STAMP,
+        "request": escaped(request),
+        "status": b"200",
+        "agent": escaped(agent),
+    }
+    assert fields(COMBINED, line) == expected
+    assert fields(MAIN, line + b' "%s"' % escaped(forwarded)) == expected
+    assert compile_format(MAIN).text_of(escaped(agent)) == (agent or b"-")
+
+
+@given(user=st.text(), request=st.text(), agent=st.text())
+def test_json_is_read_as_json(user: str, request: str, agent: str) -> None:
+    values = {
+        "time": "2026-11-21T10:00:00+00:00",
+        "user": user,
+        "request": request,
+        "status": 200,
+        "rt": 0.5,
+        "client": "192.0.2.1",
+        "agent": agent,
+    }
+    line = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+    raw = line.encode("utf-8", "surrogatepass").replace(b"0.5,", b"0.001, 0.002 : 0.001,", 1)
+    found = fields(JSON, raw)
+    assert found is not None
+    assert found["address"] == b"192.0.2.1"
+    assert found["status"] == b"200"
+    for name, value in (("request", request), ("agent", agent)):
+        text = compile_format(JSON).text_of(found[name])
+        assert text == value.encode("utf-8", "surrogatepass")
+
+
+@given(st.lists(st.one_of(st.integers(0, 120), st.none()), max_size=12))
+def test_a_line_that_was_cut_off_takes_no_other_with_it(cuts: list[int | None]) -> None:
+    lines = [
+        (b'192.0.2.1 - - [%s] "GET /%d HTTP/1.1" 200 49 "-" "agent"' % (STAMP, number))[:cut]
+        for number, cut in enumerate(cuts)
+    ]
+    rows = compile_format(COMBINED).pattern.findall(b"\n" + b"\n".join(lines) + b"\n")
+    whole = [number for number, line in enumerate(lines) if b'HTTP/1.1" 200' in line]
+    assert [row[2] for row in rows] == [b"GET /%d HTTP/1.1" % number for number in whole]
+    assert [bool(row[4]) for row in rows] == [lines[n].endswith(b'agent"') for n in whole]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "expected"),
+    [
+        # With the realip module remote_addr is the client, realip_remote_addr the proxy.
+        (
+            '$realip_remote_addr $remote_addr $http_x_forwarded_for [$time_local] "$request"',
+            '192.0.2.250 198.51.100.1 203.0.113.9, 192.0.2.250 [20/Oct/2015:18:52:00 +0900] "-"',
+            {"address": b"198.51.100.1", "request": b"-"},
+        ),
+        (
+            '$realip_remote_addr [$time_local] "$request"',
+            '192.0.2.250 [20/Oct/2015:18:52:00 +0900] "GET / HTTP/2.0"',
+            {"address": b"192.0.2.250"},
+        ),
+        (
+            '"$request_method $scheme://$host$request_uri $server_protocol" $msec $status',
+            '"GET https://blog.example/a b?c HTTP/2.0" 1700000000.123 200',
+            {"method": b"GET", "host": b"blog.example", "target": b"/a b?c", "status": b"200"},
+        ),
+        (
+            "$msec $request_method $uri$is_args$args $status",
+            "1700000000.123 GET /a b?c=200 404",
+            {"target": b"/a b?c=200", "status": b"404"},
+        ),
+        (
+            "$msec\t$request_method\t${uri}\t${args}\t$status",
+            "1700000000.123\tGET\t/a b\tc=200\t404",
+            {"target": b"/a b", "query": b"c=200", "status": b"404"},
+        ),
+        (
+            '$remote_addr $unknown_variable [$time_local] "$request" $status',
+            '192.0.2.1 any thing [20/Oct/2015:18:52:00 +0900] "GET / HTTP/1.1" 200',
+            {"address": b"192.0.2.1", "request": b"GET / HTTP/1.1"},
+        ),
+        (
+            '$remote_user@$remote_addr:$remote_port "$time_local" "$request" $status',
+            'a@192.0.2.9@2001:db8::1:4711 "20/Oct/2015:18:52:00 +0900" "GET / HTTP/1.1" 200',
+            {"address": b"2001:db8::1", "request": b"GET / HTTP/1.1"},
+        ),
+    ],
+)
+def test_the_best_of_several_variables_counts(
+    text: str, line: str, expected: dict[str, bytes]
+) -> None:
+    found = fields(text, line)
+    assert found is not None
+    assert {name: found[name] for name in expected} == expected
+    assert ("query" in found) == ("query" in expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "forgeable"),
+    [
+        (MAIN, False),
+        (JSON, False),
+        # A Host header with blanks is refused before anything runs, and its line left out.
+        ('$http_host $remote_addr - $remote_user [$time_local] "$request"', False),
+        ('$http_x_forwarded_for $remote_addr - $remote_user [$time_local] "$request"', True),
+        ('$upstream_addr $remote_addr - $remote_user [$time_local] "$request"', False),
+        ("$remote_addr $remote_user $time_local $request_uri $status", True),
+        ("$remote_addr\t$remote_user\t$time_local\t$request_uri\t$status", False),
+    ],
+)
+def test_two_free_texts_side_by_side_are_forgeable(text: str, forgeable: bool) -> None:
+    assert compile_format(text).forgeable == forgeable
+
+
+def test_fewer_fields_of_the_same_lines() -> None:
+    whole = compile_format(MAIN)
+    line = b'\n192.0.2.1 - - [%s] "GET / HTTP/1.1" 200 5 "-" "x" "-"\n' % STAMP
+    fewer = whole.only("request", "address", "host")
+    assert fewer.fields == ("address", "request")
+    assert fewer.pattern.findall(line) == [(b"192.0.2.1", b"GET / HTTP/1.1")]
+    assert whole.only("agent").pattern.findall(line) == [b"x"]
