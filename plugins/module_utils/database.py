@@ -16,6 +16,7 @@ from typing import Sequence
 
 from ansible_collections.wpward.wordpress.plugins.module_utils.database_client import (
     Client,
+    OutOfTime,
     Unanswered,
     client_program,
     installed_server,
@@ -210,9 +211,17 @@ def _describe(client: Client, table: _Table) -> dict[str, object] | None:
 
 def _tables(client: Client, problems: Problems) -> list[dict[str, object]]:
     described = []
-    for table in _large_logs(client):
+    large = _large_logs(client)
+    for number, table in enumerate(large):
         try:
             row = _describe(client, table)
+        except OutOfTime as error:
+            problems.add(
+                "database_partial",
+                f"{len(large) - number} of {len(large)} large log tables are not described: "
+                f"{error}",
+            )
+            break
         except Unanswered as error:
             problems.add(
                 "database_partial",
@@ -294,7 +303,10 @@ def collect(
         return _unreachable(str(error))
     try:
         described["statements"] = _statements(client)
+    except Unanswered as error:
+        problems.add("database_partial", f"The database's statements are not known: {error}")
+    try:
         described["tables"] = _tables(client, problems)
     except Unanswered as error:
-        problems.add("database_partial", f"The database is described in part only: {error}")
+        problems.add("database_partial", f"The database's large tables are not known: {error}")
     return described

@@ -196,7 +196,31 @@ def test_what_was_learnt_before_the_time_was_over_stays(process: Process, answer
     answers.write_text(text)
     described = asked(process, seconds=1.0)
     assert described["reachable"] is True and described["version"]
-    assert [problem["id"] for problem in described["problems"]] == ["database_partial"]
+    messages = [problem["message"] for problem in described["problems"]]
+    assert [message.split(":")[0] for message in messages] == [
+        "The database's statements are not known",
+        "The database's large tables are not known",
+    ]
+
+
+def test_statements_that_are_not_told_do_not_hide_the_tables(
+    process: Process, answers: Path
+) -> None:
+    answer(answers, **{"information_schema.TABLES": TABLES})
+    text = answers.read_text().replace("*PROCESSLIST*) ;;", "*PROCESSLIST*) exit 1 ;;")
+    answers.write_text(text)
+    described = asked(process)
+    assert described["statements"] == [] and len(described["tables"]) == 1
+    assert len(described["problems"]) == 1
+
+
+def test_many_tables_and_no_time_are_one_sentence(process: Process, answers: Path) -> None:
+    answer(answers, **{"information_schema.TABLES": "\n".join([TABLES] * 9)})
+    answers.write_text(f'case "$sql" in *STATISTICS*) sleep 30 ;; esac\n{answers.read_text()}')
+    described = asked(process, seconds=1.0)
+    assert described["tables"] == []
+    [problem] = described["problems"]
+    assert "9 of 9 large log tables are not described" in problem["message"]
 
 
 def test_one_table_that_cannot_be_described_does_not_hide_the_others(
