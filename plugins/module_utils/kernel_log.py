@@ -20,7 +20,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.problems import P
 
 BUFFER = "/dev/kmsg"
 FILES = ("/var/log/kern.log", "/var/log/messages")
-_RECORD = re.compile(rb"(\d+),(\d+),(\d+),[^;]*;([^\n]*)")
+_RECORD = re.compile(rb"(\d+),\d+,(\d+),[^;]*;([^\n]*)")
 _MAX_RECORDS = 500000
 
 
@@ -46,12 +46,12 @@ def _count_buffer(tally: ErrorTally, deadline: float) -> float | None:
             match = _RECORD.match(record)
             if match is None:
                 break
-            seconds = boot + int(match.group(3)) / 1e6
+            seconds = boot + int(match.group(2)) / 1e6
             if begins is None:
-                begins = boot if match.group(2) == b"0" else seconds
+                begins = seconds
             if int(match.group(1)) < 8:
                 # Facility 0 is the kernel; programs can write here under any other.
-                tally.add_message(match.group(4), seconds)
+                tally.add_message(match.group(3), seconds)
     except BlockingIOError:
         pass
     except OSError:

@@ -80,6 +80,5 @@ def unpacked(descriptor: int) -> Iterator[bytes]:
         rest = block[end:]
         if len(rest) > BLOCK:
             rest = rest[:MAX_LINE]
-    rest += member.flush()
     if rest:
         yield rest

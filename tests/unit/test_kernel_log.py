@@ -160,14 +160,6 @@ def test_a_host_that_tells_nothing_says_so(host: Install, end: type[OSError]) ->
     assert [problem["id"] for problem in problems] == ["kernel_log_incomplete"]
 
 
-def test_a_buffer_that_holds_everything_since_boot(
-    host: Install, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    host([_record("Linux version", 0, time.monotonic())])
-    rows, problems = _collect(min(60, time.monotonic() / 2))
-    assert (rows, problems) == ([], [])
-
-
 def test_this_kernel_answers_or_says_why_not() -> None:
     problems = Problems()
     began = time.monotonic()
