@@ -18,12 +18,14 @@ from ansible_collections.wpward.wordpress.plugins.module_utils import (
     host_facts,
     host_state,
     httpd_discovery,
+    httpd_traps,
     limits_trap,
     nginx_server,
     nginx_traps,
     processes,
     reverse_dns,
     wordpress_discovery,
+    xmlrpc_copies,
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils import (
     claims as claim_kinds,
@@ -78,7 +80,15 @@ class _WebServers:
 
     @property
     def vhosts(self) -> list[Vhost | HttpdVhost]:
-        return [*(self.nginx.vhosts if self.nginx else ()), *self.httpd_vhosts]
+        """Those of a server that only lies there serve nobody while the other one runs."""
+        nginx_runs = bool(self.nginx and self.nginx.described["running"])
+        httpd_runs = bool(self.httpd and self.httpd["running"])
+        found: list[Vhost | HttpdVhost] = []
+        if self.nginx and (nginx_runs or not httpd_runs):
+            found += self.nginx.vhosts
+        if httpd_runs or not nginx_runs:
+            found += self.httpd_vhosts
+        return found
 
     def log_formats(self) -> dict[str, dict[str, str]]:
         return {
@@ -104,6 +114,10 @@ def _web_servers(running: Sequence[Process], budget: Budget, problems: Problems)
         found.nginx = nginx_server.discover(running, problems)
     with budget.part("httpd"):
         found.httpd, found.httpd_vhosts = httpd_discovery.discover(running, problems)
+        if found.httpd and not found.httpd["running"]:
+            problems.add(
+                "httpd_not_running", f"httpd {found.httpd['version']} is installed but not running."
+            )
     if found.nginx is None and found.httpd is None:
         problems.add("web_server_not_found", "Neither nginx nor httpd was found on this host.")
     with budget.part("wordpress"):
@@ -123,7 +137,8 @@ def _traps(
     if web.nginx:
         nginx = web.nginx
         found += nginx_traps.find(nginx.config, nginx.build, nginx.vhosts, web.sites, addresses)
-    return found
+    found += httpd_traps.find(web.httpd_vhosts, web.sites, addresses)
+    return found + xmlrpc_copies.find(web.sites)
 
 
 def _resolve(rows: Sequence[dict[str, Any]], deadline: float) -> None:

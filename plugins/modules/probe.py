@@ -462,8 +462,8 @@ evidence:
       description: >-
         MariaDB or MySQL; null where none runs. C(reachable) and otherwise the C(reason),
         C(version), long-running C(statements) (seconds; literals masked), C(tables) that plugins
-        use as logs (size in bytes, rows as estimated by the server, whether the column they are purged by is
-        indexed), C(slow_log).
+        use as logs (size in bytes, rows as estimated by the server, whether the column they are
+        purged by is indexed), C(slow_log).
       type: dict
     budget:
       description: The parts of the probe, the C(seconds) each took, and whether it was C(complete).
@@ -473,11 +473,14 @@ evidence:
       description: >-
         What is missing or could not be read, as C(id) and one sentence (C(message)). Ids:
         V(systemd_missing), V(web_server_not_found), V(nginx_unusable), V(nginx_not_running),
-        V(nginx_several), V(nginx_config_invalid), V(nginx_config_unread),
-        V(nginx_files_differ), V(httpd_unusable), V(httpd_several), V(httpd_config_invalid),
-        V(httpd_config_unread), V(root_unknown), V(part_failed), V(wordpress_not_found),
-        V(wordpress_not_configured), V(content_dir_unknown), V(log_unreadable), V(log_not_a_file), V(name_not_utf8), V(log_format_unusable),
-        V(log_format_mismatch), V(log_forgeable), V(log_time_budget).
+        V(nginx_several), V(nginx_config_invalid), V(nginx_config_unread), V(nginx_files_differ),
+        V(httpd_unusable), V(httpd_not_running), V(httpd_several), V(httpd_config_invalid),
+        V(httpd_config_unread), V(httpd_files_differ), V(httpd_vhosts_differ), V(root_unknown),
+        V(wordpress_not_found), V(wordpress_not_configured), V(content_dir_unknown),
+        V(name_not_utf8), V(log_unreadable), V(log_not_a_file), V(log_format_unusable),
+        V(log_format_mismatch), V(log_forgeable), V(log_time_budget), V(error_log_unread),
+        V(errors_incomplete), V(kernel_log_incomplete), V(database_not_asked),
+        V(database_unreachable), V(database_partial), V(part_failed).
       type: list
       elements: dict
 """

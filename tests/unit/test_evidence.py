@@ -128,20 +128,10 @@ def test_every_key_is_documented(host: Host) -> None:
     ]:
         assert set(section) <= documented, set(section) - documented
     prose = set(re.findall(r"V\((\w+)\)", returned))
-    source = "".join(
-        (PROBE.parent.parent / "module_utils" / f"{name}.py").read_text()
-        for name in (
-            "access_evidence",
-            "budget",
-            "evidence",
-            "nginx_server",
-            "nginx_vhosts",
-            "wordpress_discovery",
-            "access_log",
-        )
-    )
+    library = PROBE.parent.parent / "module_utils"
+    source = "".join(path.read_text() for path in library.glob("*.py"))
     used = set(re.findall(r'problems\.add\(\s*"(\w+)"', source))
-    assert len(used) > 10
+    assert len(used) > 30
     assert used <= prose, used - prose
 
 
@@ -234,6 +224,15 @@ def test_a_host_without_anything(host: Host, monkeypatch: pytest.MonkeyPatch) ->
     ]
     assert document["nginx"] is None
     assert document["vhosts"] == document["sites"] == document["access"] == []
+
+
+def test_a_server_that_only_lies_there_serves_nobody(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        httpd_discovery, "discover", lambda *_arguments: ({"running": True, "log_formats": {}}, [])
+    )
+    assert host.collect()["sites"] == []
 
 
 def test_one_log_of_two_server_blocks_is_counted_once(host: Host) -> None:
