@@ -73,8 +73,9 @@ def access_rows(evidence: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def endpoint_of(row: Mapping[str, Any]) -> str:
-    """The row's endpoint, and where it is."""
-    return f"{row.get('endpoint') or 'unknown'} on {row.get('site') or row.get('log') or 'a site'}"
+    """The row's endpoint and its site; the log where the log does not tell the site."""
+    where = f"on {row['site']}" if row.get("site") else f"in {row.get('log')}"
+    return f"{row.get('endpoint')} {where}"
 
 
 def busiest(row: Mapping[str, Any]) -> tuple[int, int]:

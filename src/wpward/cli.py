@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""``wpward``: the playbooks of the collection as one command."""
+"""``wpward``: the playbooks of the collection, and what works without a server, as one command."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import ansible_runner
 
@@ -22,8 +23,42 @@ _COMMANDS = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """One that exits as ansible-playbook does, where 2 means that a host failed."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(1, f"{self.prog}: {message}\n")
+
+
+def _add_logs(commands: argparse._SubParsersAction[_Parser]) -> None:
+    summary = "read log files on this machine: what happened, and who it was"
+    command = commands.add_parser(
+        "logs",
+        help=summary,
+        description=summary,
+        epilog="Exit code: 0 the logs were read, whatever they tell; 1 bad usage, or a log that "
+        "is missing, unreadable or of no known format; 3 a log could not be read to its end.",
+    )
+    command.add_argument(
+        "paths",
+        nargs="+",
+        type=Path,
+        metavar="PATH",
+        help="access log of any known format, compressed or not, or a directory of them",
+    )
+    command.add_argument(
+        "--since",
+        default="",
+        metavar="SPAN",
+        help="only lines from then on: 30m, 24h, 7d, or a UTC time (default: everything)",
+    )
+    command.add_argument("--json", type=Path, metavar="FILE", help="write what was found")
+    command.add_argument("--html", type=Path, metavar="FILE", help="write it as a page")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="wpward",
         description="Probe, harden and prove WordPress servers under xmlrpc.php attack.",
         epilog="Exit code: 0 proven or done, 2 a host failed, 4 a host was unreachable, "
@@ -60,6 +95,11 @@ def _parser() -> argparse.ArgumentParser:
         if name == "rollback":
             command.add_argument("--run", help="only this run (default: everything)")
             command.add_argument("--role", help="only this remedy, such as guard")
+    _add_logs(commands)
+    # It reads its own options; here it is only named.
+    commands.add_parser(
+        "networks", help="how old the published networks are, bring them up to date", add_help=False
+    )
     return parser
 
 
@@ -94,9 +134,28 @@ def ansible_arguments(options: argparse.Namespace) -> list[str]:
     return arguments
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; return the exit code of ``ansible-playbook``."""
-    options = _parser().parse_args(argv)
+def _logs(options: argparse.Namespace) -> int:
+    # Only this command needs them, and they take as long to import as the rest does to run.
+    from rich.console import Console
+
+    from wpward import logs, logs_output
+    from wpward.log_files import LogsError
+
+    request = logs.Request(options.paths, options.since, options.json, options.html)
+    try:
+        with logs_output.progress(Console(stderr=True)) as (start, advance):
+            document = logs.analyse(request, start, advance)
+        logs.save(document, request)
+    except LogsError as error:
+        print(f"wpward: {error}", file=sys.stderr)
+        return 1
+    logs_output.show(document, Console())
+    complete = all(log["complete"] for log in document["evidence"]["logs"])
+    return 0 if complete else 3
+
+
+def _playbook(options: argparse.Namespace) -> int:
+    """Run a playbook; return the exit code of ``ansible-playbook``."""
     try:
         arguments = ansible_arguments(options)
     except CollectionNotFound as error:
@@ -114,3 +173,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         host_cwd=str(Path.cwd()),
     )
     return int(code)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words[:1] == ["networks"]:
+        from wpward import networks
+
+        return networks.main(words[1:])
+    options = _parser().parse_args(words)
+    if options.command == "logs":
+        return _logs(options)
+    return _playbook(options)

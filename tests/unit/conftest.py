@@ -25,5 +25,6 @@ collect_ignore = (
         "test_testbed.py",
         "test_testbed_flood.py",
         "test_verify_filters.py",
+        "test_wpward_logs.py",
     ]
 )

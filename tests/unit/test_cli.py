@@ -41,7 +41,7 @@ def test_the_users_own_variables_come_last_and_win() -> None:
 def test_probe_has_no_options_that_change_things() -> None:
     with pytest.raises(SystemExit) as stopped:
         arguments("probe", "-i", "x", "--trusted", "192.0.2.7/32")
-    assert stopped.value.code == 2
+    assert stopped.value.code == 1
 
 
 def test_missing_collection_is_one_sentence(
@@ -54,3 +54,17 @@ def test_missing_collection_is_one_sentence(
     printed = capsys.readouterr().err
     assert printed.startswith("wpward: ")
     assert printed.count("\n") == 1
+
+
+def test_networks_reads_its_own_options(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["networks"]) == 0
+    assert "cloudfront" in capsys.readouterr().out
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["--help"])
+    assert stopped.value.code == 0
+    shown = capsys.readouterr().out
+    for command in ("probe", "harden", "verify", "rollback", "logs", "networks"):
+        assert f"\n    {command} " in shown

@@ -226,7 +226,7 @@ def test_a_document_that_cannot_be_shown_costs_its_own_section_only(
     broken = samples.attacked()
     monkeypatch.setattr(
         "ansible_collections.wpward.wordpress.plugins.plugin_utils.html_report_host.timeline",
-        lambda document: {}["x"] if document.get("evidence") else None,
+        lambda document: document["x"] if document.get("evidence") else None,
     )
     page = page_of(broken, {"host": "web9.example", "outcome": "probed"})
     assert "The document of this host cannot be shown (KeyError)" in page.text
