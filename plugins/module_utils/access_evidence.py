@@ -9,7 +9,9 @@ from typing import Any, Mapping, Sequence
 
 from ansible_collections.wpward.wordpress.plugins.module_utils import (
     access_log,
+    claims,
     httpd_log_format,
+    known_networks,
     log_format,
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.files import real_path
@@ -19,8 +21,18 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.line_format impor
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.problems import Problems
 from ansible_collections.wpward.wordpress.plugins.module_utils.site_finder import SiteFinder
+from ansible_collections.wpward.wordpress.plugins.module_utils.tally import Identities
 from ansible_collections.wpward.wordpress.plugins.module_utils.vhosts import VirtualHost
 from ansible_collections.wpward.wordpress.plugins.module_utils.wordpress_discovery import Site
+
+IDENTITIES = Identities(
+    party_of=known_networks.party_of,
+    claim_of=claims.claim_of,
+    kind_of=claims.KIND,
+    party_of_claim=known_networks.party_of_claim,
+)
+LOOK_BACK = 7 * 24 * 3600
+"""Seconds before the window in which the beginning of a running attack is looked for."""
 
 
 @dataclass
@@ -110,7 +122,17 @@ def collect(
         finder = SiteFinder([site for site in sites if site.id in log.sites], vhosts)
         now = time.monotonic()
         share = now + max(deadline - now, 0) / (len(logs) - number)
-        result = access_log.scan_log(log.path, line_format, finder.classify, since, share, problems)
+        result = access_log.scan_log(
+            log.path,
+            line_format,
+            finder.classify,
+            since,
+            share,
+            problems,
+            identities=IDENTITIES,
+            earliest=since - LOOK_BACK,
+        )
+        read.append({**result.describe(), "sites": sorted(log.sites), "format": log.format})
         for (site, endpoint), tally in sorted(
             result.tallies.items(), key=lambda item: (item[0][0] or "", item[0][1])
         ):

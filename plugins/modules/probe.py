@@ -491,7 +491,7 @@ import re
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.wpward.wordpress.plugins.module_utils import evidence
+from ansible_collections.wpward.wordpress.plugins.module_utils import courtesy, evidence
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -529,6 +529,7 @@ def main() -> None:
             msg=f"The probe runs as uid {os.geteuid()} and needs root to read nginx's "
             "configuration, logs and processes; set 'become: true'."
         )
+    courtesy.step_back()
     request = evidence.Request(
         since,
         time_budget,

@@ -110,6 +110,11 @@ def test_the_document(host: Host) -> None:
     (row,) = document["access"]
     assert (row["site"], row["endpoint"], row["hits"]) == ("blog.example/", "xmlrpc", 16)
     assert row["statuses"] == {"403": 2, "499": 14}
+    (claim,) = row["claims"]
+    assert (claim["claim"], claim["hits"], claim["genuine_hits"]) == ("googlebot", 14, 0)
+    (log,) = document["logs"]
+    assert (log["path"], log["format"]) == (row["log"], "main")
+    assert (log["sites"], log["complete"]) == (["blog.example/"], True)
     assert "secret" not in json.dumps(document)
 
 
@@ -125,6 +130,7 @@ def test_every_key_is_documented(host: Host) -> None:
         document["vhosts"][0],
         document["sites"][0],
         document["access"][0],
+        document["logs"][0],
     ]:
         assert set(section) <= documented, set(section) - documented
     prose = set(re.findall(r"V\((\w+)\)", returned))
