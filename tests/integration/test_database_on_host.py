@@ -37,7 +37,8 @@ CREATE TABLE wp_simple_history (id int PRIMARY KEY, date datetime) ENGINE=InnoDB
 ANALYZE TABLE bl_aiowps_audit_log, `x``; DROP TABLE y; -- \t\n_wfhits`;
 """
 # Times each of many inserts, as a visitor's failed login does one.
-TIMING = """
+TIMING = f"""
+USE {QUOTED};
 CREATE TABLE IF NOT EXISTS timing (id int AUTO_INCREMENT PRIMARY KEY, at datetime(6));
 DELIMITER //
 CREATE OR REPLACE PROCEDURE timed(times int) BEGIN
@@ -47,7 +48,7 @@ CREATE OR REPLACE PROCEDURE timed(times int) BEGIN
         SET @took = TIMESTAMPDIFF(MICROSECOND, began, SYSDATE(6)) / 1000;
         SET total = total + @took, worst = GREATEST(worst, @took), n = n + 1;
     END WHILE;
-    SELECT total / times, worst;
+    SELECT ROUND(total / times, 2), ROUND(worst, 1);
 END //
 """
 PROBE = """
@@ -69,10 +70,6 @@ def inside(host: hosts.Host, *argv: str, stdin: str | None = None) -> str:
     return output
 
 
-def sql(host: hosts.Host, statements: str, schema: str = SCHEMA) -> str:
-    return inside(host, "mariadb", "-N", schema, stdin=statements)
-
-
 def probe(
     host: hosts.Host, credentials: str | None = None, seconds: float = 10.0, times: int = 1
 ) -> tuple[Any, list[dict[str, str]], float]:
@@ -90,10 +87,8 @@ def host(make_host: MakeHost) -> hosts.Host:
     # A file that would break every question, if the client read it.
     hostile = "[client]\nuser=nobody\nsocket=/nonexistent\n[mysql]\ninit-command=SELECT 'NULL'\n"
     inside(host, "sh", "-c", "cat > /root/.my.cnf", stdin=hostile)
-    inside(host, "mariadb", "--no-defaults", stdin=AUDIT_LOG)
-    inside(host, "rm", "/root/.my.cnf")
-    sql(host, TIMING)
-    inside(host, "sh", "-c", "cat > /root/.my.cnf", stdin=hostile)
+    for statements in (AUDIT_LOG, TIMING):
+        inside(host, "mariadb", "--no-defaults", stdin=statements)
     return host
 
 
@@ -259,7 +254,7 @@ def test_a_stopped_server_is_a_sentence_and_an_impostor_is_not_asked(host: hosts
     described, _problems, _took = probe(host)
     assert described["reachable"] is False
     assert "is installed (/usr/sbin/mariadbd), but none runs" in described["reason"]
-    inside(host, "cp", "/usr/bin/sleep", "/tmp/mysqld")
+    inside(host, "cp", "/bin/sleep", "/tmp/mysqld")
     inside(host, "systemd-run", "--quiet", "--collect", "--uid=www-data", "/tmp/mysqld", "30")
     described, problems, _took = probe(host)
     assert described is None
