@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import Finding
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import Finding, epoch
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding_catalogue import BY_ID
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.traffic import Known
 
@@ -29,6 +29,11 @@ class Case:
     def vhosts(self, site: str) -> list[Mapping[str, Any]]:
         """The virtual hosts that serve a site."""
         return [vhost for vhost in self.part("vhosts") if site in (vhost.get("sites") or ())]
+
+    def over(self, until: float) -> bool:
+        """Whether an attack that was last seen then (seconds since the epoch) is over."""
+        now: str | None = self.evidence.get("collected_at")
+        return now is not None and epoch(now) - until > self.limits["over_after"]
 
     def xmlrpc_ruled(self, site: str | None) -> bool:
         """Whether some rule in the web server's configuration is about the site's XML-RPC."""

@@ -96,9 +96,9 @@ def span(seconds: float) -> str:
     return plural(seconds / 60, "minute") if seconds < 7200 else f"{seconds / 3600:.1f} hours"
 
 
-def clock(at: str | None) -> str:
-    """A time of the evidence as ``2026-11-21 12:00 UTC``."""
-    return f"{at[:10]} {at[11:16]} UTC" if at else "an unknown time"
+def clock(at: float) -> str:
+    """Seconds since the epoch as ``2026-11-21 12:00 UTC``."""
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at))
 
 
 def epoch(at: str) -> float:

@@ -71,10 +71,10 @@ KINDS = (
         "xmlrpc_open",
         "The door that an earlier attack came through is open",
         HIGH,
-        "The database holds what an attack has left, and nothing in the web server's "
-        "configuration refuses xmlrpc.php. The next attack fills the same table again.",
+        "An attack on XML-RPC is over, or the database holds what one has left, and nothing in "
+        "the web server's configuration refuses xmlrpc.php. The next one finds it open.",
         "The web server refuses xmlrpc.php for everybody who is not trusted.",
-        "Close xmlrpc.php in the web server after the table is in order.",
+        "Close xmlrpc.php in the web server once the database has its breath back, or now.",
         nginx=CLOSE_XMLRPC_NGINX,
         httpd=CLOSE_XMLRPC_HTTPD,
         remedies=(ENDPOINTS,),

@@ -12,6 +12,7 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import (
     QUIET,
     Finding,
     clock,
+    epoch,
     mapping,
     percent,
     plural,
@@ -77,8 +78,9 @@ def _errors(case: Case) -> list[Finding]:
                 identity,
                 None,
                 QUIET,
-                f"{quote(most['service'])} noted it {plural(count, 'time')}, the last time at "
-                f"{clock(last)}: {quote(most.get('sample') or most['kind'])}",
+                f"{quote(most['service'])} noted it {plural(count, 'time')}"
+                f"{f', last at {clock(epoch(last))}' if last else ''}: "
+                f"{quote(most.get('sample') or most['kind'])}",
                 [f"errors: {row['kind']} in {quote(row['log'])}" for row in rows],
             )
         )

@@ -9,15 +9,17 @@ the site's own level, and from how many addresses.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import epoch
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.traffic import (
+    HOUR,
     Known,
     Traffic,
     bursts,
-    busy_hours,
-    busy_minutes,
+    busy,
+    hourly,
     trickle,
     with_reason,
 )
@@ -28,14 +30,20 @@ SLOW = "slow"
 FALSE_BOTS = "false_bots"
 STEADY = "steady"
 
+Period = tuple[float, float]
+"""From and to, in seconds since the epoch."""
+
 
 @dataclass(frozen=True)
 class Judgement:
-    """pattern: one of the five, None where nothing stands out. unexplained: requests without a
-    reason. refused: share of all requests that somebody refused. behind_edge: whether the log
-    hides the clients behind a proxy."""
+    """pattern: one of the five, None where nothing stands out. since, until: seconds since the
+    epoch between which it was seen. unexplained: requests without a reason. refused: share of all
+    requests that somebody refused. behind_edge: whether the log hides the clients behind a proxy.
+    """
 
     pattern: str | None
+    since: float
+    until: float
     unexplained: int
     refused: float
     behind_edge: bool
@@ -50,20 +58,25 @@ def judge(traffic: Traffic, known: Known, limits: Mapping[str, float]) -> Judgem
         # Showing the form is no attempt, and a right password is answered with a redirect.
         posts = min(posts, _failed_logins(traffic, limits))
         unexplained = posts
-    refused = traffic.refused / traffic.hits if traffic.hits else 0.0
     behind = traffic.behind_edge(limits)
     addresses = max(traffic.distinct - reasoned_addresses, 0)
     spread = behind or addresses >= limits["slow_spread"] * posts
-    pattern = None
-    if _flood(traffic, unexplained, limits):
-        pattern = FLOOD
-    elif _rise(traffic, unexplained, limits):
-        pattern = RISE
-    elif _lasting(traffic, posts, limits):
-        pattern = SLOW if spread else STEADY
-    elif _false_bots(traffic, behind, limits):
-        pattern = FALSE_BOTS
-    return Judgement(pattern, unexplained, refused, behind)
+    periods = {
+        FLOOD: _flood(traffic, unexplained, limits),
+        RISE: _rise(traffic, unexplained, limits),
+        SLOW if spread else STEADY: _lasting(traffic, posts, limits),
+        FALSE_BOTS: _false_bots(traffic, behind, limits),
+    }
+    seen = [(name, period) for name, period in periods.items() if period]
+    pattern, (since, until) = seen[0] if seen else (None, (0, 0))
+    return Judgement(
+        pattern,
+        since,
+        until,
+        unexplained,
+        traffic.refused / traffic.hits if traffic.hits else 0.0,
+        behind,
+    )
 
 
 def _failed_logins(traffic: Traffic, limits: Mapping[str, float]) -> int:
@@ -71,31 +84,47 @@ def _failed_logins(traffic: Traffic, limits: Mapping[str, float]) -> int:
     return failed if failed >= limits["failed_logins"] * traffic.posts else 0
 
 
-def _flood(traffic: Traffic, unexplained: int, limits: Mapping[str, float]) -> bool:
-    share = unexplained / traffic.hits if traffic.hits else 0
-    if traffic.peak_minute * share >= limits["peak_per_minute"]:
-        return True
-    minutes = busy_minutes(
-        bursts(traffic.bins, unexplained), traffic.step, limits["flood_per_minute"]
+# Each of these says from when to when the pattern was seen; None where it was not.
+
+
+def _flood(traffic: Traffic, unexplained: int, limits: Mapping[str, float]) -> Period | None:
+    suspicious = bursts(traffic.bins, unexplained)
+    lasted = _lasted(
+        traffic, suspicious, traffic.step, limits["flood_per_minute"], limits["flood_minutes"] * 60
     )
-    return minutes >= limits["flood_minutes"]
+    share = unexplained / traffic.hits if traffic.hits else 0
+    if lasted or not traffic.peak_at or traffic.peak_minute * share < limits["peak_per_minute"]:
+        return lasted
+    return epoch(traffic.peak_at), epoch(traffic.peak_at) + 60
 
 
-def _rise(traffic: Traffic, unexplained: int, limits: Mapping[str, float]) -> bool:
+def _rise(traffic: Traffic, unexplained: int, limits: Mapping[str, float]) -> Period | None:
     if not traffic.bins:
-        return False
+        return None
     suspicious = bursts(traffic.bins, unexplained)
     level = statistics.median(suspicious) * 60 / traffic.step
     risen = max(limits["rise_per_minute"], limits["rise_factor"] * level)
-    return busy_minutes(suspicious, traffic.step, risen) >= limits["rise_minutes"]
+    return _lasted(traffic, suspicious, traffic.step, risen, limits["rise_minutes"] * 60)
 
 
-def _lasting(traffic: Traffic, posts: int, limits: Mapping[str, float]) -> bool:
-    hours = busy_hours(trickle(traffic.bins, posts), traffic.step, limits["slow_per_hour"])
-    return hours >= limits["slow_hours"]
+def _lasting(traffic: Traffic, posts: int, limits: Mapping[str, float]) -> Period | None:
+    step, hours = hourly(trickle(traffic.bins, posts), traffic.step)
+    return _lasted(traffic, hours, step, limits["slow_per_hour"] / 60, limits["slow_hours"] * HOUR)
 
 
-def _false_bots(traffic: Traffic, behind: bool, limits: Mapping[str, float]) -> bool:
+def _lasted(
+    traffic: Traffic, bins: Sequence[float], step: int, per_minute: float, seconds: float
+) -> Period | None:
+    numbers = busy(bins, step, per_minute)
+    if len(numbers) * step < seconds or not numbers:
+        return None
+    return traffic.begin + numbers[0] * step, traffic.begin + (numbers[-1] + 1) * step
+
+
+def _false_bots(traffic: Traffic, behind: bool, limits: Mapping[str, float]) -> Period | None:
     """Search engines read; one that posts is none. Behind a proxy nobody can tell."""
     posting = traffic.posts * 2 >= traffic.hits
-    return not behind and posting and traffic.false_bots >= limits["false_bot_posts"]
+    many = traffic.false_bots >= limits["false_bot_posts"]
+    if behind or not (posting and many and traffic.first and traffic.last):
+        return None
+    return epoch(traffic.first), epoch(traffic.last)

@@ -58,8 +58,8 @@ def find(traffics: Sequence[Traffic], case: Case, attacked: Sequence[str]) -> li
                     "user_names_open",
                     site["id"],
                     PROBING,
-                    f"{quote(site['id'])}: passwords are being guessed, and nothing on the site "
-                    "keeps its login names from visitors.",
+                    "Passwords are or were being guessed, and nothing on the "
+                    "site keeps its login names from visitors.",
                     ["sites: guarded"],
                 )
             )
@@ -109,12 +109,12 @@ def _names_told(
     if scanners:
         why.append(f"{quote(scanners[0])} asked in more than one way")
     if site in attacked:
-        why.append("passwords are being guessed on this site")
+        why.append("passwords are or were being guessed on this site")
     return make(
         "user_names_told",
         site,
         PROBING,
-        f"{quote(site)}: requests that list users were answered ({ways}), and {' and '.join(why)}.",
+        f"Requests that list users were answered ({ways}), and {' and '.join(why)}.",
         [f"access: {endpoint} on {quote(site)}" for endpoint in told],
         severity=HIGH if site in attacked else None,
     )

@@ -89,6 +89,7 @@ def _case(evidence: Any, policy: Any, thresholds: Any, trusted: Any) -> Case:
         trusted=networks,
         own=frozenset(host.get("addresses") or ()),
         operator=host.get("controller_address"),
+        loop=any(trap.get("id") == "self_proxy" for trap in evidence.get("traps") or ()),
     )
     return Case(evidence, complete, known, limits)
 
@@ -104,7 +105,11 @@ def _plan(case: Case) -> dict[str, Any]:
     verdicts = _verdicts(case, traffics, traffic, bool(database))
     attacked = [site for site, verdict in verdicts.items() if verdict == ATTACK]
     guessing = _sites(case, traffic_findings.guessing(judged, case))
-    left_behind = [site for site, verdict in verdicts.items() if verdict == AFTERMATH]
+    past = _sites(case, [one.traffic for one in judged if one.traffic.endpoint == "xmlrpc"])
+    past += database_findings.concerned(case) if database else []
+    left_behind = [
+        site for site, verdict in verdicts.items() if verdict == AFTERMATH and site in past
+    ]
     names = name_findings.find(traffics, case, guessing)
     for one in names:
         if one.site is not None:

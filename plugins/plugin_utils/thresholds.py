@@ -140,6 +140,12 @@ THRESHOLDS = (
         "Scanners try user 1, 2, 3 and on in one go; a visitor follows one link.",
     ),
     Threshold(
+        "over_after",
+        3600,
+        "seconds",
+        "An attack that was last seen longer ago is over; most pause for minutes, not for hours.",
+    ),
+    Threshold(
         "fpm_reached",
         3,
         "log lines",

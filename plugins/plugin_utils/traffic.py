@@ -34,16 +34,19 @@ _LOCAL = tuple(
 @dataclass(frozen=True)
 class Known:
     """Whom a host knows: ``trusted`` networks of the policy, ``own`` addresses of the host and the
-    address of its operator's session."""
+    address of its operator's session. ``loop``: whether the server passes requests on to itself,
+    so that its own address is a client without being a proxy."""
 
     trusted: Sequence[str] = ()
     own: frozenset[str] = frozenset()
     operator: str | None = None
+    loop: bool = False
 
 
 @dataclass
 class Traffic:
-    """All requests for one endpoint of one site. ``bins`` counts them per ``step`` seconds."""
+    """All requests for one endpoint of one site. ``bins`` counts them per ``step`` seconds from
+    ``begin``, in seconds since the epoch."""
 
     site: str | None
     endpoint: str
@@ -55,12 +58,14 @@ class Traffic:
     clients: Counter[str] = field(default_factory=Counter)
     distinct: int = 0
     peak_minute: int = 0
+    peak_at: str | None = None
     peak_second: int = 0
     first: str | None = None
     last: str | None = None
     claimed: dict[str, Counter[str]] = field(default_factory=dict)
     examples: dict[str, list[str]] = field(default_factory=dict)
     unconfirmed: set[str] = field(default_factory=set)
+    begin: int = 0
     step: int = 60
     bins: list[int] = field(default_factory=list)
 
@@ -119,7 +124,9 @@ def _pooled(site: str | None, endpoint: str, rows: Sequence[Mapping[str, Any]]) 
         total.methods.update(mapping(row.get("methods")))
         total.parties.update(mapping(row.get("parties")))
         total.distinct += row.get("distinct_clients") or 0
-        total.peak_minute = max(total.peak_minute, _peak(row.get("peak_per_minute")))
+        if _peak(row.get("peak_per_minute")) > total.peak_minute:
+            total.peak_minute = _peak(row.get("peak_per_minute"))
+            total.peak_at = row["peak_per_minute"].get("at")
         total.peak_second = max(total.peak_second, _peak(row.get("peak_per_second")))
         for client in row.get("clients") or ():
             total.clients[client["address"]] += client["hits"]
@@ -133,7 +140,8 @@ def _pooled(site: str | None, endpoint: str, rows: Sequence[Mapping[str, Any]]) 
                 total.unconfirmed.add(one["claim"])
     times = [row[end] for row in rows for end in ("first", "last") if row.get(end)]
     total.first, total.last = min(times, default=None), max(times, default=None)
-    total.step, total.bins = _timeline([mapping(row.get("timeline")) for row in rows])
+    timelines = [mapping(row.get("timeline")) for row in rows]
+    total.begin, total.step, total.bins = _timeline(timelines)
     return total
 
 
@@ -141,11 +149,11 @@ def _peak(peak: Any) -> int:
     return mapping(peak).get("count") or 0
 
 
-def _timeline(parts: Sequence[Mapping[str, Any]]) -> tuple[int, list[int]]:
-    """The sum of the rows' timelines, in the coarsest of their steps."""
+def _timeline(parts: Sequence[Mapping[str, Any]]) -> tuple[int, int, list[int]]:
+    """The sum of the rows' timelines in the coarsest of their steps: begin, step, counts."""
     drawn = [part for part in parts if part.get("counts") and part.get("from")]
     if not drawn:
-        return 60, []
+        return 0, 60, []
     step = max(part["step"] for part in drawn)
     counts: Counter[int] = Counter()
     for part in drawn:
@@ -153,7 +161,8 @@ def _timeline(parts: Sequence[Mapping[str, Any]]) -> tuple[int, list[int]]:
         for series in part["counts"].values():
             for number, count in enumerate(series):
                 counts[int(start + number * part["step"]) // step] += count
-    return step, [counts[number] for number in range(min(counts), max(counts) + 1)]
+    first = min(counts)
+    return first * step, step, [counts[number] for number in range(first, max(counts) + 1)]
 
 
 def with_reason(traffic: Traffic, known: Known, limits: Mapping[str, float]) -> tuple[int, int]:
@@ -165,7 +174,7 @@ def with_reason(traffic: Traffic, known: Known, limits: Mapping[str, float]) -> 
         own = address in known.own or is_local(address)
         # Where everything comes through a proxy of one's own, its address says nothing. Names are
         # asked for in a handful of requests, which may well be the host's own proof.
-        if friend or (own and (not behind or traffic.endpoint in NAMES)):
+        if friend or (own and (known.loop or not behind or traffic.endpoint in NAMES)):
             hits += count
             addresses += 1
     published = traffic.parties["jetpack"]
@@ -205,18 +214,15 @@ def _believed(
     )
 
 
-def busy_minutes(bins: Sequence[float], step: int, per_minute: float) -> float:
-    """Minutes in which there were at least ``per_minute`` requests a minute."""
-    return sum(step / 60 for count in bins if count * 60 / step >= per_minute)
+def busy(bins: Sequence[float], step: int, per_minute: float) -> list[int]:
+    """The bins with at least ``per_minute`` requests a minute, by number."""
+    return [number for number, count in enumerate(bins) if count * 60 / step >= per_minute]
 
 
-def busy_hours(bins: Sequence[float], step: int, per_hour: float) -> float:
-    """Hours in which there were at least ``per_hour`` requests."""
-    if step >= HOUR:
-        return sum(step / HOUR for count in bins if count * HOUR / step >= per_hour)
-    width = HOUR // step
-    hours = [sum(bins[at : at + width]) for at in range(0, len(bins), width)]
-    return sum(count >= per_hour for count in hours)
+def hourly(bins: Sequence[float], step: int) -> tuple[int, list[float]]:
+    """The bins put together to hours, as far as they are shorter than that: step, counts."""
+    width = max(HOUR // step, 1)
+    return width * step, [sum(bins[at : at + width]) for at in range(0, len(bins), width)]
 
 
 def bursts(bins: Sequence[int], unexplained: int) -> list[float]:

@@ -11,6 +11,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.endpoint import C
 from ansible_collections.wpward.wordpress.plugins.module_utils.known_networks_data import RANGES
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.case import Case, make
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import (
+    AFTERMATH,
     ATTACK,
     CRITICAL,
     HIGH,
@@ -62,7 +63,7 @@ def find(judged: Sequence[Judged], case: Case, breaking_down: bool) -> list[Find
         if one.traffic.endpoint == "login":
             findings.append(_login(one, case, breaking_down))
         elif one.judgement.pattern == STEADY:
-            findings.append(_steady(one))
+            findings.append(_steady(one, case))
         else:
             findings.append(_xmlrpc(one, case, breaking_down))
             findings += _not_enough(one, case)
@@ -96,6 +97,21 @@ def where(traffic: Traffic) -> str:
     return quote(traffic.site or ", ".join(traffic.logs))
 
 
+def _in_log(traffic: Traffic) -> str:
+    """The beginning of a sentence that no site stands above."""
+    return "" if traffic.site else f"{where(traffic)}: "
+
+
+def _when(judgement: Judgement, case: Case) -> str:
+    if case.over(judgement.until):
+        return f"from {clock(judgement.since)} to {clock(judgement.until)}, over since then"
+    return f"since {clock(judgement.since)}, still going on"
+
+
+def _verdict(judgement: Judgement, case: Case) -> str:
+    return AFTERMATH if case.over(judgement.until) else ATTACK
+
+
 def _refused(judgement: Judgement, case: Case) -> bool:
     return judgement.refused >= case.limits["refused_share"]
 
@@ -126,7 +142,7 @@ def _who(traffic: Traffic) -> str:
 def _severity(judgement: Judgement, case: Case, site: str | None, breaking_down: bool) -> str:
     if _refused(judgement, case):
         return LOW if case.xmlrpc_ruled(site) else MEDIUM
-    return CRITICAL if breaking_down else HIGH
+    return CRITICAL if breaking_down and not case.over(judgement.until) else HIGH
 
 
 def _xmlrpc(one: Judged, case: Case, breaking_down: bool) -> Finding:
@@ -146,10 +162,10 @@ def _xmlrpc(one: Judged, case: Case, breaking_down: bool) -> Finding:
     return make(
         "xmlrpc_low_and_slow" if slow else "xmlrpc_attack",
         traffic.site,
-        ATTACK,
-        f"{where(traffic)}: {plural(judgement.unexplained, 'request')} for XML-RPC without a known "
-        f"reason{reason}, between {clock(traffic.first)} and {clock(traffic.last)}, {rate}, "
-        f"{_who(traffic)}; {_answers(traffic, judgement, case)}.",
+        _verdict(judgement, case),
+        f"{_in_log(traffic)}{plural(judgement.unexplained, 'request')} for XML-RPC without a known "
+        f"reason{reason}, {_when(judgement, case)}, {rate}, {_who(traffic)}; "
+        f"{_answers(traffic, judgement, case)}.",
         [seen(traffic)],
         severity=_severity(judgement, case, traffic.site, breaking_down),
         title="A flood of XML-RPC is being refused already" if refused and not slow else None,
@@ -158,14 +174,14 @@ def _xmlrpc(one: Judged, case: Case, breaking_down: bool) -> Finding:
     )
 
 
-def _steady(one: Judged) -> Finding:
-    traffic = one.traffic
+def _steady(one: Judged, case: Case) -> Finding:
+    traffic, judgement = one.traffic, one.judgement
     return make(
         "xmlrpc_probed",
         traffic.site,
         PROBING,
-        f"{where(traffic)}: {plural(one.judgement.unexplained, 'request')} for XML-RPC without a "
-        f"known reason between {clock(traffic.first)} and {clock(traffic.last)}, {_who(traffic)}; "
+        f"{_in_log(traffic)}{plural(judgement.unexplained, 'request')} for XML-RPC without a known "
+        f"reason, {_when(judgement, case)}, {_who(traffic)}; "
         "if that is yours, name it in wpward_trusted.",
         [seen(traffic)],
     )
@@ -176,10 +192,9 @@ def _login(one: Judged, case: Case, breaking_down: bool) -> Finding:
     return make(
         "login_attack",
         traffic.site,
-        ATTACK,
-        f"{where(traffic)}: {plural(judgement.unexplained, 'password')} of "
-        f"{plural(traffic.posts, 'posted one')} failed at the login page between "
-        f"{clock(traffic.first)} and {clock(traffic.last)}, {traffic.peak_minute} requests a "
+        _verdict(judgement, case),
+        f"{_in_log(traffic)}{judgement.unexplained} of {plural(traffic.posts, 'posted password')} "
+        f"failed at the login page, {_when(judgement, case)}, {traffic.peak_minute} requests a "
         f"minute at most, {_who(traffic)}; "
         f"{_answers(traffic, judgement, case)}.",
         [seen(traffic)],
@@ -201,8 +216,8 @@ def _not_enough(one: Judged, case: Case) -> list[Finding]:
         make(
             "plugin_not_enough",
             traffic.site,
-            ATTACK,
-            f"{where(traffic)}: {quote(', '.join(plugins))} says that it closes XML-RPC, and "
+            _verdict(one.judgement, case),
+            f"{_in_log(traffic)}{quote(', '.join(plugins))} says that it closes XML-RPC, and "
             f"{plural(traffic.hits - traffic.refused, 'request')} of {traffic.hits} were not "
             "refused; what it does refuse starts PHP all the same.",
             [seen(traffic)],
@@ -235,7 +250,7 @@ def _false_claims(here: Sequence[Judged], verdict: str) -> list[Finding]:
                 "claims_false",
                 traffic.site,
                 verdict,
-                f"{where(traffic)}: {plural(traffic.false_bots, 'request')} for "
+                f"{_in_log(traffic)}{plural(traffic.false_bots, 'request')} for "
                 f"{_NAMES[traffic.endpoint]} came in the name of {quote(', '.join(names))} from "
                 f"addresses that are not theirs{for_example}.",
                 [f"access: claims of {traffic.endpoint} on {where(traffic)}"],
@@ -259,7 +274,7 @@ def _behind_edge(here: Sequence[Judged], verdict: str) -> list[Finding]:
             "behind_cdn",
             traffic.site,
             verdict,
-            f"{where(traffic)}: {traffic.edges()} of {plural(traffic.hits, 'request')} came from "
+            f"{_in_log(traffic)}{traffic.edges()} of {plural(traffic.hits, 'request')} came from "
             f"{plural(traffic.distinct, 'address')}, and these belong to {whose}: the log hides "
             "the real clients, and a ban of what it shows would ban every visitor.",
             [f"access: parties of {traffic.endpoint} on {where(traffic)}"],
@@ -295,7 +310,7 @@ def needed(case: Case, traffics: Sequence[Traffic], sites: Sequence[str]) -> lis
                     "xmlrpc_needed",
                     site["id"],
                     PROBING,
-                    f"{quote(site['id'])}: XML-RPC is wanted here, by {' and '.join(uses)}; under "
+                    f"XML-RPC is wanted here, by {' and '.join(uses)}; under "
                     "policy closed that stops. Set xmlrpc to trusted and name who needs it in "
                     f"wpward_trusted{hint}.",
                     ["sites: xmlrpc_plugins", "access: parties"],
@@ -313,7 +328,7 @@ def door_open(case: Case, sites: Sequence[str], verdict: str) -> list[Finding]:
             "xmlrpc_open",
             site,
             verdict,
-            f"{quote(site)}: nothing in the configuration of its "
+            f"Nothing in the configuration of its "
             f"{plural(len(case.vhosts(site)), 'virtual host')} refuses xmlrpc.php.",
             ["vhosts: xmlrpc_rules"],
         )

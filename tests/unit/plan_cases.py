@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from unit.plan_traffic import (
+    MIDNIGHT,
     Request,
     evenly,
     evidence,
     incident,
+    iso,
     many,
     row,
     sessions,
@@ -141,7 +143,17 @@ def low_and_slow_beneath_jetpack() -> Any:
 
 @labelled("attack", "xmlrpc_attack", "user_names_open", "xmlrpc_needed")
 def ten_minutes_beneath_jetpack() -> Any:
-    return evidence(row(evenly(30000, 1 / 6, many(9), start=40000) + jetpack(2400)))
+    return evidence(row(evenly(30000, 1 / 6, many(9), start=85000) + jetpack(2400)))
+
+
+@labelled("aftermath", "xmlrpc_attack", "xmlrpc_open", "user_names_open", "xmlrpc_needed")
+def the_same_some_hours_ago() -> Any:
+    return evidence(row(evenly(30000, 1 / 6, many(9), start=70000) + jetpack(2400)))
+
+
+@labelled("attack", "xmlrpc_attack", "user_names_open")
+def a_flood_that_pauses_since_half_an_hour() -> Any:
+    return evidence(row(evenly(7200, 1, many(9), start=80000)), collected_at=iso(MIDNIGHT + 85400))
 
 
 @labelled("attack", "xmlrpc_attack", "user_names_open")
@@ -167,7 +179,7 @@ def twenty_a_minute_for_forty_minutes() -> Any:
 @labelled("attack", "xmlrpc_attack", "user_names_open")
 def twenty_a_minute_above_a_level_of_three() -> Any:
     own = evenly(180, 24, STRANGER)
-    return evidence(row(own + evenly(1200, 2 / 3, many(10), start=36000)))
+    return evidence(row(own + evenly(1200, 2 / 3, many(10), start=82000)))
 
 
 @labelled("attack", "xmlrpc_attack", "claims_false", "user_names_open")

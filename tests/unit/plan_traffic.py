@@ -150,10 +150,10 @@ def row(
 
 
 def evidence(*rows: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """A host with one site, nothing wrong but what is given."""
+    """A host with one site, nothing wrong but what is given, right after the last request."""
     return {
         "schema": 2,
-        "collected_at": iso(MIDNIGHT + DAY),
+        "collected_at": max((one["last"] for one in rows), default=iso(MIDNIGHT + DAY)),
         "since": iso(MIDNIGHT),
         "host": {
             "name": "web1",

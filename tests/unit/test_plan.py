@@ -210,6 +210,21 @@ def test_the_clients_behind_a_proxy_of_ones_own_are_not_taken_for_the_host() -> 
     assert made["verdict"] == "attack"
 
 
+def test_a_loops_own_requests_are_no_attack() -> None:
+    """One request that goes round is seen as hundreds from the server itself."""
+    loop = {"id": "self_proxy", "site": SITE, "detail": "It leads back."}
+    made = plan(evidence(row(evenly(36000, 1 / 60, ["127.0.0.1"])), traps=[loop]))
+    assert (made["verdict"], set(found(made))) == ("quiet", {"self_proxy"})
+
+
+def test_an_attack_that_is_over_leaves_the_door_to_be_closed() -> None:
+    document = flooded(collected_at=iso(MIDNIGHT + 8 * 3600))
+    made = plan(document)
+    assert made["verdict"] == made["sites"][SITE] == "aftermath"
+    assert "to 2026-11-21 01:00 UTC, over since then" in found(made)["xmlrpc_attack"]["message"]
+    assert "xmlrpc_open" in found(made) and roles(made)[0] == "endpoints"
+
+
 def test_both_logs_of_a_site_count_together() -> None:
     halves = [row(evenly(30, 24, many(700)), log=f"/var/log/nginx/{name}.log") for name in "ab"]
     halves[1]["timeline"]["from"] = iso(MIDNIGHT + 600)
@@ -263,7 +278,7 @@ def test_equal_traps_are_one_finding() -> None:
         (({"schema": 2, "access": 7},), ["form that the probe gives it"]),
         (({"schema": 2}, {"xmlrcp": "closed"}), ["xmlrcp", "known are"]),
         (({"schema": 2}, {"xmlrpc": "trusted"}), ["empty"]),
-        (({"schema": 2}, {}, {"flud": 3}), ["'flud'", "flood_per_minute"]),
+        (({"schema": 2}, {}, {"fluud": 3}), ["'fluud'", "flood_per_minute"]),
         (({"schema": 2}, {}, {"flood_per_minute": "60"}), ["'60'", "above 0"]),
         (({"schema": 2}, {}, {"flood_per_minute": True}), ["True"]),
         (({"schema": 2}, {}, {"flood_per_minute": 0}), ["is 0", "requests a minute"]),
