@@ -29,10 +29,12 @@ def module_of_source(source: str) -> str:
 
 def _sources(module: str, path: str) -> set[str]:
     """The names by which ``<IfModule>`` may know a module's source file."""
+    if module in _SOURCES:
+        return {_SOURCES[module]}
     stem = module[: -len("_module")] if module.endswith("_module") else module
     file = posixpath.basename(path)
     shared = {file[:-3] + ".c"} if file.startswith("mod_") and file.endswith(".so") else set()
-    return {_SOURCES.get(module, f"mod_{stem}.c"), *shared}
+    return {f"mod_{stem}.c", *shared}
 
 
 @dataclass

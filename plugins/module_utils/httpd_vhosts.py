@@ -107,8 +107,11 @@ class _Reader:
             for number in ports
         ]
 
-    def _names(self, own: Sequence[Directive]) -> list[str]:
-        given = last(own, "servername") or last(self._main, "servername")
+    def _names(self, own: Sequence[Directive], listens: Sequence[Listen]) -> list[str]:
+        given = last(own, "servername")
+        # A virtual host of any address inherits the name; one of its own asks reverse DNS.
+        if given is None and all(one.address == "*" for one in listens):
+            given = last(self._main, "servername")
         match = _SERVER_NAME.match(given.args[0]) if given else None
         names = [match.group("name")] if match else []
         names += [name for one in own if one.name == "serveralias" for name in one.args]
@@ -166,7 +169,7 @@ class _Reader:
             file=real,
             line=line,
             sha256=read.sha256 if read else "",
-            server_names=self._names(own),
+            server_names=self._names(own, listens),
             listens=list(dict.fromkeys(listens)),
             roots=self._roots(own, where),
             access_logs=self._logs.access(own),

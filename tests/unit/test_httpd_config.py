@@ -146,6 +146,7 @@ def test_the_line_as_written_keeps_variables(httpd: Httpd) -> None:
         ('IfModule "ssl_module"', True),
         ("IfModule event.c", True),
         ("IfModule mpm_event_module", True),
+        ("IfModule mod_mpm_event.c", False),
         ("IfModule prefork.c", False),
         ("IfModule mod_php.c", True),
         ("IfModule mod_php7.c", False),

@@ -104,6 +104,8 @@ def test_names(httpd: Httpd) -> None:
     )
     assert vhost.server_names == ["Blog.example", "www.blog.example", "*.example", "blog.test"]
     assert httpd.vhost("", "ServerName main.example:80").server_names == ["main.example"]
+    own_address = httpd.vhosts("ServerName a.example\n<VirtualHost 192.0.2.1:80>\n</VirtualHost>")
+    assert [one.server_names for one in own_address] == [["a.example"], []]
 
 
 def test_roots(httpd: Httpd) -> None:

@@ -1,0 +1,214 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The reading of httpd's configuration against the httpd that loads the same files."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.wpward.wordpress.plugins.module_utils import httpd_config, httpd_vhosts
+from ansible_collections.wpward.wordpress.plugins.module_utils.httpd_conditions import Known
+from ansible_collections.wpward.wordpress.plugins.module_utils.problems import Problems
+from testbed import hosts, podman
+
+from .conftest import MakeHost
+
+MODULES = "/usr/lib/apache2/modules"
+# Everything is written and read at the same place here and there.
+HEAD = f"""ServerRoot {{base}}
+LoadModule mpm_event_module {MODULES}/mod_mpm_event.so
+LoadModule authz_core_module {MODULES}/mod_authz_core.so
+LoadModule alias_module {MODULES}/mod_alias.so
+Listen 127.0.0.1:8099
+Listen 8098
+ServerName main.example
+PidFile {{base}}/pid
+ErrorLog {{base}}/error.log
+"""
+DUMP = """
+import json, pathlib, subprocess, sys
+configurations, answers = json.load(sys.stdin), []
+for base, files in configurations:
+    for name, text in files.items():
+        path = pathlib.Path(base, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode("latin-1"))
+    argv = ["/usr/sbin/apache2", "-d", base, "-f", base + "/httpd.conf", "-t", "-D", "DUMP_VHOSTS"]
+    argv += ["-D", "DUMP_INCLUDES", "-D", "DUMP_RUN_CFG", "-D", "GIVEN"]
+    done = subprocess.run(argv, capture_output=True, env={"OUTER": "outer value", "PATH": "/bin"})
+    answers.append([done.returncode, done.stdout.decode("latin-1"), done.stderr.decode("latin-1")])
+print(json.dumps(answers))
+"""
+NAMES = ["a.example", "b.example", '"c.example"', "'d.example'", "${ONE}.example", "E.example:81"]
+ALIASES = [
+    "x",
+    '"y z"',
+    "${TWO}",
+    '"${TWO}"',
+    "$${ONE}",
+    "${NONE}",
+    "'q''r'",
+    'a"b',
+    r"s\\t",
+    r"u\v",
+]
+ALIASES += [r'"\"w\\"', "x#y", "${OUTER}", "\\\n  k", "l\\\\\nm", '"open', "${", "n\t\v\fo"]
+ADDRESSES = ["*:8099", "*", "_default_:8098", "127.0.0.1:8099", "[::1]:81", "192.0.2.1 *:8098"]
+ADDRESSES += ["${PORT}", '"*:8098"', "*:*"]
+CONDITIONS = ["IfModule alias_module", "IfModule mod_alias.c", "IfModule !mod_nope.c"]
+CONDITIONS += ["IfModule event.c", "IfModule prefork.c", "IfModule mod_so.c", "IfModule core.c"]
+CONDITIONS += ["IfModule http_core.c", "IfModule mpm_event_module", "IfModule mod_mpm_event.c"]
+CONDITIONS += ["IfDefine GIVEN", "IfDefine !GIVEN", "IfDefine ONE", "IfDefine NONE"]
+CONDITIONS += ["IfVersion >= 2.4", "IfVersion < 2.4.10", "IfVersion = /^2\\.4/", "IfVersion !~ ^3"]
+CONDITIONS += ["IfFile httpd.conf", "IfFile !httpd.conf", 'IfModule "alias_module"']
+INCLUDES = ["conf.d/*.conf", "conf.d", "conf.[d]/b*", "IncludeOptional gone.conf", "conf.d/a.conf"]
+INCLUDES += ["IncludeOptional gone/*.conf", "{base}/conf.d/*.off", "c*.d/sub"]
+
+
+class Writer:
+    """Writes configurations that httpd is likely to take."""
+
+    def __init__(self, seed: str) -> None:
+        self.random = random.Random(seed)
+
+    def case(self, name: str) -> str:
+        return self.random.choice([name, name.lower(), name.upper()])
+
+    def define(self) -> str:
+        name = self.random.choice(["ONE", "TWO"])
+        value = self.random.choice(["one", '"two words"', "${ONE}3", "'\"'", "${TWO}"])
+        if self.random.random() < 0.2:
+            return f"{self.case('UnDefine')} {name}\n"
+        return f"{self.case('Define')} {name} {value}\n"
+
+    def inside(self) -> str:
+        text = ""
+        for _number in range(self.random.randrange(2)):
+            aliases = " ".join(self.random.choices(ALIASES, k=self.random.randrange(1, 4)))
+            text += self.random.choice(
+                [
+                    f"  {self.case('ServerAlias')} {aliases}\n",
+                    self.define(),
+                    "# a comment \\\n ServerAlias commented\n",
+                    "<Directory />\n" + self.define() + "</Directory>\n",
+                    self.conditional("ServerAlias cond\n"),
+                    "Include inside.inc\n",
+                ]
+            )
+        return text
+
+    def vhost(self) -> str:
+        name = self.random.choice(NAMES)
+        given = f"{self.case('ServerName')} {name}\n" if self.random.random() < 0.9 else ""
+        section = self.case("VirtualHost")
+        address = self.random.choice(ADDRESSES)
+        return f"<{section} {address}>\n{given}{self.inside()}</{self.case(section)}>\n"
+
+    def conditional(self, text: str) -> str:
+        condition = self.random.choice(CONDITIONS)
+        return f"<{condition}>\n{text}</{condition.split()[0]}>\n"
+
+    def text(self, base: str, depth: int = 0) -> str:
+        text = ""
+        for _number in range(self.random.randrange(1, 6)):
+            choice = self.random.random()
+            if choice < 0.45:
+                text += self.vhost()
+            elif choice < 0.6:
+                text += self.define()
+            elif choice < 0.8 or depth:
+                text += self.conditional(self.vhost())
+            else:
+                include = self.random.choice(INCLUDES).replace("{base}", base)
+                text += f"{include}\n" if " " in include else f"Include {include}\n"
+        return text
+
+    def configuration(self, base: str) -> dict[str, str]:
+        head = HEAD.format(base=base) + "Define ONE first\nDefine TWO second\nDefine PORT *:8099\n"
+        return {
+            "httpd.conf": head + self.text(base),
+            "inside.inc": "ServerAlias included.example\n",
+            "conf.d/a.conf": self.text(base, 1),
+            "conf.d/b.conf": self.text(base, 1).replace("\n", "\r\n"),
+            "conf.d/.hidden.conf": self.text(base, 1),
+            "conf.d/c.off": "# \xe9\n" + self.vhost() + "# the end without a newline",
+            "conf.d/sub/deep": self.vhost(),
+        }
+
+
+def theirs(dump: str) -> dict[str, Any]:
+    """What -D DUMP_VHOSTS, DUMP_INCLUDES and DUMP_RUN_CFG say."""
+    vhosts: dict[tuple[str, int], tuple[str, list[str] | None]] = {}
+    aliases: list[str] = []
+    for line in dump.split("\n"):
+        alone = re.match(r"\S+ +(?!is a )(\S+) \((/.*):(\d+)\)$", line)
+        named = re.match(r" +port \S+ namevhost (\S+) \((/.*):(\d+)\)$", line)
+        alias = re.match(r" {9,}(?:wild )?alias (.*)$", line)
+        if named:
+            aliases = []
+            vhosts[named.group(2), int(named.group(3))] = named.group(1), aliases
+        elif alone:
+            vhosts.setdefault((alone.group(2), int(alone.group(3))), (alone.group(1), None))
+        elif alias:
+            aliases.append(alias.group(1))
+    files = re.findall(r"^ +\((?:\*|\d+)\) (.*)$", dump, re.MULTILINE)
+    return {"vhosts": vhosts, "files": set(files)}
+
+
+def ours(base: str) -> dict[str, Any]:
+    known = Known("/etc/apache2", "2.4.62", defines={"GIVEN": None})
+    known.load_static(["core_module", "so_module", "http_module", "log_config_module"])
+    config = httpd_config.load(f"{base}/httpd.conf", known, {"OUTER": "outer value"})
+    vhosts, _formats = httpd_vhosts.find_vhosts(config, None, Problems())
+    found = {}
+    for one in vhosts:
+        if one.line:
+            given = [word for part in one.own if part.name == "serveralias" for word in part.args]
+            names = [name for name in one.server_names[:1] if name not in given]
+            found[one.file, one.line] = names, given
+    return {"vhosts": found, "files": set(config.files)}
+
+
+@pytest.fixture(scope="module")
+def host(make_host: MakeHost) -> hosts.Host:
+    return make_host("dumps", web="httpd")
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_httpd_loads_the_same(host: hosts.Host, tmp_path: Path, seed: int) -> None:
+    configurations: list[tuple[str, dict[str, str]]] = []
+    for number in range(100):
+        base = str(tmp_path.resolve() / str(number))
+        files = Writer(f"{seed}.{number}").configuration(base)
+        for name, text in files.items():
+            path = Path(base, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text.encode("latin-1"))
+        configurations.append((base, files))
+    answers = podman.execute(
+        host.container, ["python3", "-c", DUMP], stdin=json.dumps(configurations)
+    )
+    accepted = named = 0
+    for (base, _files), (code, dump, _message) in zip(
+        configurations, json.loads(answers), strict=True
+    ):
+        mine = ours(base)
+        if code:
+            # Such as a Define of three words, which is nothing to read differently.
+            continue
+        accepted += 1
+        their = theirs(dump)
+        assert mine["files"] == their["files"]
+        assert mine["vhosts"].keys() == their["vhosts"].keys()
+        for place, (name, aliases) in their["vhosts"].items():
+            my_names, my_aliases = mine["vhosts"][place]
+            # Without a name, and with an address of its own, it has that of reverse DNS.
+            assert my_names in ([name], []), place
+            assert aliases is None or my_aliases == aliases, place
+            named += len(my_names)
+    assert accepted > 60
+    assert named > 100
