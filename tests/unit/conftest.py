@@ -23,6 +23,7 @@ collect_ignore = (
         "test_report_role.py",
         "test_svg_plot.py",
         "test_testbed.py",
+        "test_testbed_big_log.py",
         "test_testbed_flood.py",
         "test_verify_filters.py",
         "test_wpward_logs.py",
