@@ -71,9 +71,9 @@ def inside(host: hosts.Host, *argv: str, stdin: str | None = None) -> str:
 
 
 def probe(
-    host: hosts.Host, credentials: str | None = None, seconds: float = 10.0, times: int = 1
+    host: hosts.Host, credentials: str | None = None, seconds: float = 10.0
 ) -> tuple[Any, list[dict[str, str]], float]:
-    code = PROBE.format(seconds=seconds, credentials=credentials, times=times)
+    code = PROBE.format(seconds=seconds, credentials=credentials, times=1)
     described, problems, took = json.loads(inside(host, "python3", "-I", "-", stdin=code))
     return described, problems, took
 
