@@ -16,6 +16,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils import (
     processes,
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.files import (
+    is_file,
     path_text,
     read_regular,
     real_path,
@@ -254,6 +255,9 @@ def discover(
     build = read_build(binary, options)
     if build is None:
         problems.add("httpd_unusable", f"{binary} does not answer to -V, so it was left out.")
+        return None, []
+    if master is None and not is_file(build.config_path):
+        # Debian's apache2-bin alone, which other packages pull in: programs, but no server.
         return None, []
     if len(found) > 1:
         problems.add(
