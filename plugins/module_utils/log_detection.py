@@ -49,7 +49,9 @@ _MEMBER = re.compile(
 )
 _ADDRESS = re.compile(rb"[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]+\Z")
 _TEMPLATES = 3
-"""Of so many JSON lines the form is tried on the others."""
+"""Of so many JSON lines, the shortest, the form is tried on the others."""
+_TEMPLATE_LENGTH = 4096
+"""Bytes. A client can make its line long, and one without a closing quote slow to take apart."""
 
 
 class Detected(NamedTuple):
@@ -85,7 +87,11 @@ def json_format(line: bytes, prefix: Sequence[Part] = ()) -> LineFormat:
 
 
 def _json_formats(lines: Sequence[bytes]) -> Iterator[Detected]:
-    objects = [line for line in lines if line.rstrip().endswith(b"}") and b'{"' in line]
+    objects = [
+        line
+        for line in sorted(lines, key=len)
+        if len(line) <= _TEMPLATE_LENGTH and line.rstrip().endswith(b"}") and b'{"' in line
+    ]
     for line in objects[:_TEMPLATES]:
         start = line.index(b"{")
         prefixes = PREFIXES.items() if start else [("", ())]
@@ -104,7 +110,7 @@ def _candidates(lines: Sequence[bytes]) -> Iterator[Detected]:
         yield Detected("CloudFront", cloudfront)
     except UnusableFormat:
         pass
-    yield from _json_formats(lines)
+    yield from _json_formats([line for line in lines if not line.startswith(b"#")])
     for name, text in _TEXTS.items():
         yield Detected(name, httpd_log_format.compile_format(text))
         for style, prefix in PREFIXES.items():
