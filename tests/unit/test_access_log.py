@@ -5,28 +5,32 @@ from __future__ import annotations
 
 import datetime
 import gzip
+import ipaddress
 import os
 import random
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
-from ansible_collections.wpward.wordpress.plugins.module_utils import access_log, request_target
+from ansible_collections.wpward.wordpress.plugins.module_utils import (
+    access_log,
+    log_buffer,
+    log_window,
+    request_target,
+)
 from ansible_collections.wpward.wordpress.plugins.module_utils.access_log import (
     LogResult,
-    rotated,
     scan_log,
-    seconds_of,
-    target_of,
 )
+from ansible_collections.wpward.wordpress.plugins.module_utils.line_format import LineFormat
 from ansible_collections.wpward.wordpress.plugins.module_utils.log_format import (
     COMBINED,
-    LineFormat,
     compile_format,
 )
+from ansible_collections.wpward.wordpress.plugins.module_utils.log_scanner import target_of
 from ansible_collections.wpward.wordpress.plugins.module_utils.problems import Problems
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -63,9 +67,16 @@ def counts(result: LogResult) -> dict[str, Any]:
     }
 
 
-def reference(lines: list[bytes], since: int = 0) -> dict[str, Any]:
-    """The same counts by plain splitting, one line after the other."""
-    rows: dict[str, list[tuple[int, str, str]]] = {}
+class Row(NamedTuple):
+    when: int
+    address: str
+    status: str
+    method: str
+
+
+def rows_of(lines: list[bytes], since: int = 0) -> dict[str, list[Row]]:
+    """endpoint -> its requests, by plain splitting, one line after the other."""
+    rows: dict[str, list[Row]] = {}
     for line in lines:
         head, quote, rest = line.partition(b'"')
         request, second_quote, rest = rest.partition(b'"')
@@ -84,20 +95,29 @@ def reference(lines: list[bytes], since: int = 0) -> dict[str, Any]:
             continue
         words = request.split(b" ")
         target = b" ".join(words[1:-1] if words[-1].startswith(b"HTTP/") else words[1:])
+        row = Row(when, address.decode(), status.decode(), words[0].decode("latin-1"))
         for endpoint in request_target.classify(target, True):
-            rows.setdefault(endpoint, []).append((when, address.decode(), status.decode()))
+            rows.setdefault(endpoint, []).append(row)
+    return rows
+
+
+def reference(lines: list[bytes], since: int = 0) -> dict[str, Any]:
+    """What the scanner should say, from those rows."""
     found = {}
-    for endpoint, hits in rows.items():
-        seconds = Counter(when for when, _address, _status in hits)
-        minutes = Counter(when // 60 * 60 for when, _address, _status in hits)
-        clients = Counter(address for _when, address, _status in hits)
+    for endpoint, hits in rows_of(lines, since).items():
+        seconds = Counter(row.when for row in hits)
+        clients = Counter(row.address for row in hits)
         found[endpoint] = {
             "hits": len(hits),
-            "peak_per_minute": peak(minutes),
+            "peak_per_minute": peak(Counter(row.when // 60 * 60 for row in hits)),
             "peak_per_second": peak(seconds),
-            "statuses": dict(Counter(status for _when, _address, status in hits)),
+            "statuses": dict(Counter(row.status for row in hits)),
+            "methods": dict(
+                Counter(row.method if row.method in ("GET", "POST") else "other" for row in hits)
+            ),
             "first": utc(min(seconds)),
             "last": utc(max(seconds)),
+            "timeline": timeline(hits),
             "clients": [
                 {"address": address, "hits": number}
                 for address, number in sorted(clients.items(), key=lambda one: (-one[1], one[0]))
@@ -105,8 +125,42 @@ def reference(lines: list[bytes], since: int = 0) -> dict[str, Any]:
             "clients_exact": True,
             "distinct_clients": len(clients),
             "distinct_clients_exact": True,
+            "networks": networks(clients),
+            "parties": {},
+            "claims": [],
         }
     return found
+
+
+def timeline(hits: list[Row]) -> dict[str, Any]:
+    for step in (60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400):
+        first = min(row.when for row in hits) // 60 * 60 // step * step
+        size = (max(row.when for row in hits) // 60 * 60 - first) // step + 1
+        if size <= 300:
+            break
+    counts: dict[str, list[int]] = {}
+    for row in hits:
+        counts.setdefault(row.status, [0] * size)[(row.when - first) // step] += 1
+    return {"from": utc(first), "step": step, "counts": counts}
+
+
+def networks(clients: Counter[str]) -> list[dict[str, Any]]:
+    found: dict[str, list[int]] = {}
+    for address, hits in clients.items():
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            continue
+        length = 24 if parsed.version == 4 else 48
+        network = str(ipaddress.ip_network(f"{address}/{length}", strict=False))
+        before = found.get(network, [0, 0])
+        found[network] = [before[0] + hits, before[1] + 1]
+    return [
+        {"network": network, "hits": hits, "clients": number}
+        for network, (hits, number) in sorted(
+            found.items(), key=lambda item: (-item[1][0], item[0])
+        )
+    ]
 
 
 def utc(when: int) -> str:
@@ -176,10 +230,10 @@ def test_counts_equal_the_slow_reader(
 ) -> None:
     if chunk:
         # Lines then straddle every buffer and every segment.
-        monkeypatch.setattr(access_log, "CHUNK", chunk)
-        monkeypatch.setattr(access_log, "MAX_LINE", 400)
+        monkeypatch.setattr(log_buffer, "CHUNK", chunk)
+        monkeypatch.setattr(log_buffer, "MAX_LINE", 400)
         monkeypatch.setattr(access_log, "SEGMENT", 1000)
-        monkeypatch.setattr(access_log, "_PROBE", 200)
+        monkeypatch.setattr(log_window, "PROBE", 200)
     generator = random.Random(seed)
     lines = []
     when = START
@@ -221,7 +275,7 @@ def test_a_line_of_any_length_is_passed_over(tmp_path: Path) -> None:
     generator = random.Random(2)
     lines = [line(generator, START) for _number in range(50)]
     path = tmp_path / "access.log"
-    hole = b"\0" * (3 * access_log.CHUNK)
+    hole = b"\0" * (3 * log_buffer.CHUNK)
     path.write_bytes(b"\n".join([*lines[:25], hole, *lines[25:]]) + b"\n")
     assert counts(scan(path)) == reference(lines)
 
@@ -246,7 +300,7 @@ def test_the_window_begins_by_search_not_by_reading(tmp_path: Path) -> None:
 
 
 def test_lines_out_of_order_are_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(access_log, "_PROBE", 400)
+    monkeypatch.setattr(log_window, "PROBE", 400)
     generator = random.Random(5)
     lines = [line(generator, START + number - generator.randrange(500)) for number in range(5000)]
     path = tmp_path / "access.log"
@@ -268,7 +322,8 @@ def test_rotated_and_compressed_files_belong_to_the_log(tmp_path: Path) -> None:
         os.utime(tmp_path / name, (START + number * 100, START + number * 100))
     everything = [one for part in parts for one in part]
     assert counts(scan(tmp_path / "access.log")) == reference(everything)
-    assert rotated(str(tmp_path / "access.log"), START + 100) == [
+    found = log_window.rotated(str(tmp_path / "access.log"), START + 100, lambda block: None)
+    assert [one.path for one in found] == [
         str(tmp_path / "access.log.1"),
         str(tmp_path / "access.log-20261101"),
     ]
@@ -336,28 +391,6 @@ def test_a_million_addresses_do_not_grow_the_memory(tmp_path: Path) -> None:
     assert not found["distinct_clients_exact"]
     assert abs(found["distinct_clients"] - 60_000) < 1200
     assert len(found["clients"]) <= 20_000
-
-
-@pytest.mark.parametrize(
-    ("stamp", "expected"),
-    [
-        (b"20/Oct/2015:18:52:00 +0900", "2015-10-20T09:52:00Z"),
-        (b"20/Oct/2015:18:52:00 -0330", "2015-10-20T22:22:00Z"),
-        (b"2026-11-21T10:00:00+01:00", "2026-11-21T09:00:00Z"),
-        (b"1700000000.123", "2023-11-14T22:13:20Z"),
-    ],
-)
-def test_time_stamps(stamp: bytes, expected: str) -> None:
-    seconds = seconds_of(stamp)
-    assert seconds is not None
-    assert access_log.iso(seconds) == expected
-
-
-@pytest.mark.parametrize(
-    "stamp", [b"", b"x", b"99/Foo/2015:18:52:00 +0900", b"40/Oct/2015:18:52:00 +0900", b"-1.000"]
-)
-def test_impossible_time_stamps(stamp: bytes) -> None:
-    assert seconds_of(stamp) is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,96 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The lines of a log that may ask for an endpoint, found without reading the others in full.
+
+What reads a line completely takes a microsecond. So a first expression yields nothing but the
+requests of all lines, a set makes them few, and only where some of those matter are lines read.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Callable, Iterator, Tuple, Union
+
+from ansible_collections.wpward.wordpress.plugins.module_utils.line_format import (
+    BACKSLASH,
+    HEX,
+    LineFormat,
+)
+from ansible_collections.wpward.wordpress.plugins.module_utils.request_filter import RequestFilter
+
+Line = Tuple[bytes, ...]
+Buffer = Union[bytes, bytearray]
+
+# Right before a quoted request. An escaped quote has a backslash before it, so a bracket and a
+# blank before the quote, or a name with its closing quote, can only be the format's own.
+_LEAD = re.compile(rb'(?:\] |\w+": ?)"\Z')
+_SEARCH_COST = 80
+"""Looking for one request in the buffer takes as long as reading so many lines."""
+
+
+def lead_of(line_format: LineFormat) -> bytes | None:
+    """The text right before the request, if that is quoted, and if nothing a client sends can
+    stand for this text: the request then is what follows its first place in the line, up to the
+    next quote. None where there is no such text."""
+    if line_format.escapes not in (HEX, BACKSLASH):
+        return None
+    before, after = b"", b""
+    for place, part in enumerate(line_format.parts):
+        if isinstance(part, bytes):
+            before += part
+        elif part.name in ("request", "target"):
+            following = line_format.parts[place + 1 : place + 2]
+            after = following[0] if following and isinstance(following[0], bytes) else b""
+            break
+    found = _LEAD.search(before)
+    if found is None or not after.startswith(b'"') or found.group() in before[:-1]:
+        return None
+    return found.group()
+
+
+def _line_starts(text: bytes, buffer: Buffer, end: int) -> Iterator[int]:
+    """The newline before each line that contains the text."""
+    position = buffer.find(text, 0, end)
+    while position >= 0:
+        start = buffer.rfind(b"\n", 0, position)
+        if start >= 0:
+            yield start
+        position = buffer.find(b"\n", position, end)
+        if position >= 0:
+            position = buffer.find(text, position, end)
+
+
+class LineFinder:
+    """Finds lines in a buffer.
+
+    ``matters``: whether a request, or a target where the format has that instead, asks for an
+    endpoint.
+    """
+
+    def __init__(self, line_format: LineFormat, matters: Callable[[bytes], bool]) -> None:
+        self._pattern = line_format.pattern
+        self._lead = None if "query" in line_format.fields else lead_of(line_format)
+        first = re.escape(self._lead or b"") + rb'([^"]*)".*'
+        self._requests = re.compile(first).findall
+        self._filter = RequestFilter(matters)
+
+    def lines(self, buffer: Buffer, end: int) -> list[Line]:
+        """The fields of at least all lines that ask for an endpoint.
+
+        ``buffer``: each line with the newline before it; up to ``end``.
+        """
+        if self._lead is None:
+            return self._pattern.findall(buffer, 0, end)
+        requests: list[bytes] = self._requests(buffer, 0, end)
+        wanted = self._filter.wanted(set(requests))
+        if not wanted:
+            return []
+        number = sum(map(wanted.__contains__, requests))
+        if number + _SEARCH_COST * len(wanted) > len(requests) or any(
+            b"\n" in request for request in wanted
+        ):
+            return self._pattern.findall(buffer, 0, end)
+        starts: set[int] = set()
+        for request in wanted:
+            starts.update(_line_starts(self._lead + request + b'"', buffer, end))
+        matches = (self._pattern.match(buffer, start, end) for start in starts)
+        return [match.groups(b"") for match in matches if match]

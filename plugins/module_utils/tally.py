@@ -1,0 +1,291 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is counted of one site's endpoint, in bounded memory, and how the evidence shows it."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Callable, Iterable, Mapping, NamedTuple, Tuple
+
+from ansible_collections.wpward.wordpress.plugins.module_utils.bounded import (
+    DistinctCounter,
+    PeakCounter,
+    Room,
+    Timeline,
+    TopCounter,
+)
+
+OTHER = b"other"
+METHODS = frozenset(
+    b"GET HEAD POST PUT DELETE OPTIONS PATCH TRACE CONNECT PROPFIND REPORT MKCOL".split()
+)
+"""Those that get a count of their own: the word in a request line is the client's to choose."""
+POINTS = 300
+"""Of a time line in the evidence."""
+_SHOWN = 20
+_LABELS = 8
+"""Statuses in a time line; the rest are added up as "other"."""
+_EXAMPLES = 5
+
+
+def iso(seconds: int) -> str:
+    """UTC as the evidence writes it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def text_of(value: bytes) -> str:
+    return value.decode("utf-8", "backslashreplace")
+
+
+def network_of(address: str) -> str | None:
+    """The /24 of an IPv4 address, the /48 of an IPv6 one; None for other text."""
+    try:
+        if ":" not in address:
+            return socket.inet_ntoa(socket.inet_pton(socket.AF_INET, address)[:3] + b"\0") + "/24"
+        packed = socket.inet_pton(socket.AF_INET6, address)
+    except (OSError, ValueError):
+        return None
+    return socket.inet_ntop(socket.AF_INET6, packed[:6] + b"\0" * 10) + "/48"
+
+
+def _nobody(_text: object) -> None:
+    return None
+
+
+class Identities(NamedTuple):
+    """How addresses and user agents are recognised; by default they are not."""
+
+    party_of: Callable[[str], str | None] = _nobody
+    """Address -> whose published range it lies in."""
+    claim_of: Callable[[bytes], str | None] = _nobody
+    """User agent -> what it claims to be."""
+    kind_of: Mapping[str, str] = {}
+    """Claim -> its kind."""
+    party_of_claim: Callable[[str], str | None] = _nobody
+    """Claim -> the party whose ranges make it genuine."""
+
+
+UNKNOWN = Identities()
+
+Joint = Tuple[int, bytes, bytes, bytes]
+"""Minute since the epoch, client, status, method."""
+
+
+@dataclass
+class Claim:
+    """Requests whose user agent claims to be one thing."""
+
+    hits: int = 0
+    genuine_hits: int = 0
+    distinct: DistinctCounter = field(default_factory=DistinctCounter)
+    examples: dict[bytes, None] = field(default_factory=dict)
+
+    def add_examples(self, addresses: Iterable[bytes]) -> None:
+        for address in addresses:
+            if len(self.examples) >= _EXAMPLES:
+                return
+            self.examples[address] = None
+
+
+class Hits(NamedTuple):
+    """Requests for one endpoint, counted within a piece of a log."""
+
+    total: int
+    times: Mapping[tuple[int, bytes], int]
+    """(second since the epoch, status) -> requests."""
+    methods: Mapping[bytes, int]
+    clients: Mapping[bytes, int]
+    claimed: Mapping[str, Mapping[bytes, int]]
+    """Claim -> client -> requests."""
+    joint: Mapping[Joint, int]
+    """Left empty once ``Tally.joint`` is None."""
+
+
+@dataclass
+class Tally:
+    """What is counted of one site's endpoint.
+
+    ``joint`` has the exact number of requests by minute, client, status and method while those
+    fit; it is None after that. Totals, minutes, seconds, statuses and methods always are exact;
+    clients are as exact as they say.
+    """
+
+    room: Room
+    identities: Identities
+    hits: int = 0
+    first: int | None = None
+    last: int | None = None
+    joint: dict[Joint, int] | None = field(default_factory=dict)
+    seconds: PeakCounter = field(default_factory=PeakCounter)
+    minutes: PeakCounter = field(default_factory=PeakCounter)
+    timeline: Timeline = field(default_factory=Timeline)
+    methods: Counter[bytes] = field(default_factory=Counter)
+    clients: TopCounter = field(default_factory=TopCounter)
+    distinct: DistinctCounter = field(default_factory=DistinctCounter)
+    claims: dict[str, Claim] = field(default_factory=dict)
+    _networks: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Hits and clients of the networks whose addresses no longer fit."""
+    _parties: Counter[str] = field(default_factory=Counter)
+
+    def __getstate__(self) -> dict[str, object]:
+        """What travels between processes: room and identities are each one's own."""
+        return {**self.__dict__, "room": None, "identities": None}
+
+    def add(self, hits: Hits) -> None:
+        share = self.room.share
+        self.hits += hits.total
+        seconds: dict[int, int] = {}
+        minutes: dict[int, int] = {}
+        for (second, _status), count in hits.times.items():
+            seconds[second] = seconds.get(second, 0) + count
+            minutes[second // 60] = minutes.get(second // 60, 0) + count
+        self._spread(min(seconds), max(seconds))
+        self.seconds.update(seconds, share)
+        self.minutes.update(minutes, share)
+        self.timeline.update(hits.times, share)
+        self.methods.update(hits.methods)
+        self._add_clients(hits.clients)
+        for claim, clients in hits.claimed.items():
+            self._add_claim(claim, clients)
+        self._add_joint(hits.joint)
+
+    def _spread(self, first: int | None, last: int | None) -> None:
+        if first is not None:
+            self.first = first if self.first is None else min(self.first, first)
+        if last is not None:
+            self.last = last if self.last is None else max(self.last, last)
+
+    def _add_clients(self, clients: Mapping[bytes, int]) -> None:
+        self.distinct.update(clients, self.room.share)
+        for address, count in self.clients.update(clients, self.room.share):
+            self._place(text_of(address), count, self._networks, self._parties)
+
+    def _add_claim(self, name: str, clients: Mapping[bytes, int]) -> None:
+        claim = self.claims.setdefault(name, Claim())
+        party = self.identities.party_of_claim(name)
+        false = []
+        for address, count in clients.items():
+            claim.hits += count
+            if party is not None and self.identities.party_of(text_of(address)) == party:
+                claim.genuine_hits += count
+            else:
+                false.append(address)
+        claim.distinct.update(clients, self.room.share)
+        # Those that are not what they claim to be are the ones to show.
+        claim.add_examples(false)
+
+    def _add_joint(self, joint: Mapping[Joint, int]) -> None:
+        mine = self.joint
+        if mine is None:
+            return
+        for key, count in joint.items():
+            mine[key] = mine.get(key, 0) + count
+        if len(mine) > self.room.share:
+            self.joint = None
+
+    def _place(
+        self,
+        address: str,
+        count: int,
+        networks: dict[str, tuple[int, int]],
+        parties: Counter[str],
+    ) -> None:
+        """Count an address for its network and its party."""
+        party = self.identities.party_of(address)
+        if party is not None:
+            parties[party] += count
+        network = network_of(address)
+        if network is None:
+            return
+        hits, clients = networks.get(network, (0, 0))
+        networks[network] = (hits + count, clients + 1)
+        if len(networks) > self.room.share:
+            ranked = sorted(networks.items(), key=lambda item: item[1], reverse=True)
+            networks.clear()
+            networks.update(ranked[: self.room.share // 2])
+
+    def merge(self, other: Tally) -> None:
+        """Take in what another process counted of the same site and endpoint."""
+        share = self.room.share
+        self.hits += other.hits
+        self._spread(other.first, other.last)
+        self.seconds.merge(other.seconds, share)
+        self.minutes.merge(other.minutes, share)
+        self.timeline.merge(other.timeline, share)
+        self.methods.update(other.methods)
+        self.distinct.merge(other.distinct, share)
+        self.clients.exact = self.clients.exact and other.clients.exact
+        for address, count in self.clients.update(other.clients.counts, share):
+            self._place(text_of(address), count, self._networks, self._parties)
+        for network, (hits, clients) in other._networks.items():
+            mine = self._networks.get(network, (0, 0))
+            self._networks[network] = (mine[0] + hits, mine[1] + clients)
+        self._parties.update(other._parties)
+        for name, claim in other.claims.items():
+            own = self.claims.setdefault(name, Claim())
+            own.hits += claim.hits
+            own.genuine_hits += claim.genuine_hits
+            own.distinct.merge(claim.distinct, share)
+            own.add_examples(claim.examples)
+        if other.joint is None:
+            self.joint = None
+        else:
+            self._add_joint(other.joint)
+
+    def describe(self, top: int = _SHOWN) -> dict[str, object]:
+        """The evidence's form; addresses, methods and statuses as text. ``top``: how many clients
+        and networks."""
+        minute, per_minute = self.minutes.peak()
+        second, per_second = self.seconds.peak()
+        networks, parties = dict(self._networks), Counter(self._parties)
+        for address, count in self.clients.counts.items():
+            self._place(text_of(address), count, networks, parties)
+        largest = sorted(networks.items(), key=lambda item: (-item[1][0], item[0]))[:top]
+        statuses = self.timeline.totals()
+        return {
+            "hits": self.hits,
+            "peak_per_minute": {"count": per_minute, "at": iso(minute * 60)},
+            "peak_per_second": {"count": per_second, "at": iso(second)},
+            "statuses": {text_of(status): statuses[status] for status in sorted(statuses)},
+            "methods": {text_of(method): self.methods[method] for method in sorted(self.methods)},
+            "first": iso(self.first or 0),
+            "last": iso(self.last or 0),
+            "timeline": self._timeline(statuses),
+            "clients": [
+                {"address": text_of(address), "hits": hits}
+                for address, hits in self.clients.top(top)
+            ],
+            "clients_exact": self.clients.exact,
+            "distinct_clients": self.distinct.count,
+            "distinct_clients_exact": self.distinct.exact,
+            "networks": [
+                {"network": network, "hits": hits, "clients": clients}
+                for network, (hits, clients) in largest
+            ],
+            "parties": dict(sorted(parties.items())),
+            "claims": [self._claim(name) for name in sorted(self.claims)],
+        }
+
+    def _timeline(self, statuses: Mapping[bytes, int]) -> dict[str, object]:
+        start, step, rows = self.timeline.dense(POINTS)
+        usual = sorted(statuses, key=lambda status: (-statuses[status], status))[:_LABELS]
+        counts: dict[str, list[int]] = {}
+        for status, row in sorted(rows.items()):
+            label = text_of(status if status in usual else OTHER)
+            before = counts.get(label)
+            counts[label] = [sum(pair) for pair in zip(before, row)] if before else row
+        return {"from": iso(start), "step": step, "counts": counts}
+
+    def _claim(self, name: str) -> dict[str, object]:
+        claim = self.claims[name]
+        known = self.identities.party_of_claim(name) is not None
+        return {
+            "claim": name,
+            "kind": self.identities.kind_of.get(name),
+            "hits": claim.hits,
+            "addresses": claim.distinct.count,
+            "genuine_hits": claim.genuine_hits if known else None,
+            "examples": [text_of(address) for address in claim.examples],
+        }
