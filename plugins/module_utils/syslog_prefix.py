@@ -15,7 +15,8 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.line_format impor
 
 _PRIORITY = Value(None, rb"(?:<\d{1,3}>)?")
 _WORD = Value(None, words=False)
-_TAG = Value(None, rb"[^ \"\n]+:")
+# nginx leaves its host's name out where told to.
+_HOST_AND_TAG = Value(None, rb"(?:[^ \"\n]+ )?[^ \"\n]+:")
 _ISO = Value(STAMP, rb"\d{4}-\d\d-\d\dT[^ \"\n]+")
 
 PREFIXES: dict[str, tuple[Part, ...]] = {
@@ -24,13 +25,11 @@ PREFIXES: dict[str, tuple[Part, ...]] = {
         _PRIORITY,
         Value(STAMP, rb"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d"),
         b" ",
-        _WORD,
-        b" ",
-        _TAG,
+        _HOST_AND_TAG,
         b" ",
     ),
     # 2026-11-21T10:00:00.123456+00:00 web1 nginx: (rsyslog's default since Debian 12)
-    "rsyslog": (_PRIORITY, _ISO, b" ", _WORD, b" ", _TAG, b" "),
+    "rsyslog": (_PRIORITY, _ISO, b" ", _HOST_AND_TAG, b" "),
     # <190>1 2026-11-21T10:00:00.123456+00:00 web1 nginx 4711 - [meta sequenceId="1"] (RFC 5424)
     "rfc5424": (
         _PRIORITY,

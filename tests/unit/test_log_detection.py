@@ -216,3 +216,19 @@ def test_syslog_has_the_time_where_the_line_has_none(style: str, before: bytes) 
         newest = seconds_of(b"2026-11-21T12:00:00Z")
         assert seconds_of(found["time"], newest) is not None
         assert line_format.pattern.findall(b'\n192.0.2.1 "GET / HTTP/1.1" 200\n') == []
+
+
+def test_what_nginx_sends_to_syslog() -> None:
+    # Received from nginx 1.22: access_log syslog:server=... combined, and with nohostname,tag=web.
+    whole = (
+        b'<190>Nov 22 01:58:57 web1 nginx: 127.0.0.1 - - [22/Nov/2026:01:58:57 +0000] "GET /x '
+        b'HTTP/1.1" 404 153 "-" "x\\x22y"\n'
+    )
+    found, rows = read(whole)
+    assert found == "combined after rfc3164"
+    assert rows[0]["agent"] == b"x\\x22y"
+    assert rows[0]["address"] == b"127.0.0.1"
+    bare = b'\n<190>Nov 22 01:58:57 web: 127.0.0.1 "GET /x HTTP/1.1" 404\n'
+    line_format = log_format.compile_format('$remote_addr "$request" $status', PREFIXES["rfc3164"])
+    (row,) = line_format.pattern.findall(bare)
+    assert row == (b"Nov 22 01:58:57", b"127.0.0.1", b"GET /x HTTP/1.1", b"404")
