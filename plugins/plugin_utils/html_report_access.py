@@ -38,6 +38,13 @@ LAYERS = {
 }
 """Groups of statuses in the order they are stacked. A status alone does not tell whether an
 attack succeeded, so the words claim no more than the status does."""
+_SHORT = {
+    "refused": "4xx",
+    "redirect": "3xx",
+    "other": "other",
+    "served": "2xx",
+    "failed": "499 and 5xx",
+}
 
 ERROR_NAMES = {
     "nginx_worker_connections": "nginx ran out of worker_connections",
@@ -154,7 +161,7 @@ def _reach(lanes: Sequence[Bars], happened: Sequence[Event]) -> tuple[float, flo
     room = (end - start) / 4
     near = [one.at for one in happened if start - room <= one.at <= end + room]
     edge = (end - start) / 50
-    return min([start, *(at - edge for at in near)]), max([end, *(at + edge for at in near)])
+    return min([start, *near]) - edge, max([end, *near]) + edge
 
 
 def _core(lanes: Sequence[Bars]) -> tuple[float, float] | None:
@@ -197,16 +204,22 @@ def _figure(
         shapes = [(layer, Markup(path)) for layer, path in paths(bars, start, end)]
         if not shapes:
             continue
-        in_view = [
-            total
-            for index, total in enumerate(bars.totals())
+        view = [
+            index
+            for index in range(len(bars.totals()))
             if start <= bars.start + index * bars.step < end
         ]
+        totals = bars.totals()
+        hits = sum(totals[index] for index in view)
+        parts = {name: sum(column[index] for index in view) for name, column in bars.layers.items()}
         lanes.append(
             {
                 "name": endpoint_of(row),
-                "hits": count(sum(in_view)),
-                "top": count(max(in_view)),
+                "hits": count(hits),
+                "parts": ", ".join(
+                    f"{_SHORT[name]} {share(part, hits)}" for name, part in parts.items() if part
+                ),
+                "top": count(max(totals[index] for index in view)),
                 "step": span(bars.step),
                 "paths": shapes,
             }
@@ -303,7 +316,7 @@ def sources(document: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "first": moment(row.get("first")),
                 "last": moment(row.get("last")),
                 "distinct": ("" if row.get("distinct_clients_exact") is not False else "about ")
-                + count(row.get("distinct_clients")),
+                + plural(whole(row.get("distinct_clients")), "client"),
                 "statuses": _shares(row.get("statuses"), hits),
                 "methods": _shares(row.get("methods"), hits),
                 "cdn": _through_cdn(row),

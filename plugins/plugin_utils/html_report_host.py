@@ -248,6 +248,7 @@ def host_view(document: Mapping[str, Any], anchor: str, file: str) -> dict[str, 
         ]
         or [(str(site.get("id")), "plain", "") for site in rows(evidence.get("sites"))],
         "top_finding": findings[0]["title"] if findings else "",
+        "judged": bool(verdict),
         "findings": findings,
         "remedies": remedies,
         "requests": count(hits) if evidence else NOTHING,
