@@ -20,9 +20,10 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.files import (
     real_path,
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.problems import Problems
-from ansible_collections.wpward.wordpress.plugins.module_utils.processes import Process
+from ansible_collections.wpward.wordpress.plugins.module_utils.processes import Process, link_of
 
 ROOT = "/"
+PROC = "/proc"
 _FPM_CONFIGURATIONS = (
     "etc/php/*/fpm/php-fpm.conf",
     "etc/php-fpm.conf",
@@ -50,6 +51,23 @@ def fpm_error_logs(processes: Sequence[Process]) -> list[str]:
             if (log == SYSLOG or log.startswith("/")) and log not in found:
                 found.append(log)
     return found
+
+
+def logs_of(processes: Sequence[Process]) -> dict[str, list[str]]:
+    """The logs that the servers themselves write to, by service; ready for collect().
+
+    nginx, httpd and php-fpm make their main error log their standard error, also when they open it
+    anew after a rotation (seen with nginx 1.22, httpd 2.4, php-fpm 8.2). What concerns the server
+    as a whole stands there and not in the logs of the virtual hosts: too few workers or
+    connections, for one.
+    """
+    logs: dict[str, list[str]] = {"nginx": [], "httpd": [], "php-fpm": fpm_error_logs(processes)}
+    for process in processes:
+        if process.role == "master" and process.service in logs:
+            path = link_of(f"{PROC}/{process.pid}/fd/2") or ""
+            if path.startswith("/") and not path.startswith("/dev/"):
+                logs[process.service].append(path)
+    return {service: list(dict.fromkeys(paths)) for service, paths in logs.items()}
 
 
 def _distinct(logs: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
@@ -94,7 +112,7 @@ def collect(
     """Read every log's part since then, and the kernel's.
 
     ``logs``: paths of the error logs by ``nginx``, ``httpd`` and ``php-fpm``; for php-fpm also
-    ``syslog``, see fpm_error_logs(). ``since``: seconds since the epoch. ``deadline``:
+    ``syslog``. See logs_of(). ``since``: seconds since the epoch. ``deadline``:
     ``time.monotonic()``; each log gets an equal share of what is left and is read from its end, and
     ``problems`` names those that did not fit.
     """

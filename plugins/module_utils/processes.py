@@ -65,7 +65,8 @@ def text_of(path: str) -> str | None:
         return None
 
 
-def _link(path: str) -> str | None:
+def link_of(path: str) -> str | None:
+    """Where a symbolic link points; None where it cannot be read."""
     try:
         return os.readlink(path)
     except OSError:
@@ -149,17 +150,17 @@ def running() -> list[Process]:
     """
     boot = boot_time()
     ticks = os.sysconf("SC_CLK_TCK")
-    own_namespace = _link(f"{PROC}/self/ns/pid")
+    own_namespace = link_of(f"{PROC}/self/ns/pid")
     named = _named()
     found: list[Process] = []
     for pid, (service, fields) in named.items():
-        namespace = _link(f"{PROC}/{pid}/ns/pid")
+        namespace = link_of(f"{PROC}/{pid}/ns/pid")
         if namespace is not None and own_namespace is not None and namespace != own_namespace:
             continue
         parent = int(fields[1])
         child = parent in named and named[parent][0] == service
         title = "" if fields[0] == "D" or (service == "httpd" and child) else _title(pid)
-        binary = _link(f"{PROC}/{pid}/exe")
+        binary = link_of(f"{PROC}/{pid}/exe")
         if not _is_server(service, title, binary):
             continue
         if binary is not None and binary.endswith(" (deleted)"):

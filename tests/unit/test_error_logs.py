@@ -372,6 +372,34 @@ def test_where_php_fpm_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     ]
 
 
+def test_the_main_log_of_a_server_that_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(error_logs, "ROOT", str(tmp_path))
+    monkeypatch.setattr(error_logs, "PROC", str(tmp_path))
+    targets = {
+        10: ("nginx", "master", "/var/log/nginx/error.log"),
+        11: ("nginx", "worker", "/var/log/nginx/other.log"),
+        20: ("httpd", "master", "/var/log/httpd/error_log"),
+        21: ("httpd", "master", "/var/log/httpd/error_log"),
+        30: ("php-fpm", "master", "pipe:[4711]"),
+        40: ("mariadb", "master", "/var/log/mysql.err"),
+        50: ("nginx", "master", "/dev/null"),
+        60: ("nginx", "master", ""),
+    }
+    running = []
+    for pid, (service, role, target) in targets.items():
+        (tmp_path / str(pid) / "fd").mkdir(parents=True)
+        if target:
+            (tmp_path / str(pid) / "fd/2").symlink_to(target)
+        running.append(Process(pid, 1, service, role, "", None, 0, None, False))
+    assert error_logs.logs_of(running) == {
+        "nginx": ["/var/log/nginx/error.log"],
+        "httpd": ["/var/log/httpd/error_log"],
+        "php-fpm": [],
+    }
+
+
 def test_a_flood_is_counted_quickly(tmp_path: Path, utc: None, problems: Problems) -> None:
     """64 MiB of refused requests, each with the texts of two kinds in its URL."""
     line = NGINX % ("error", _REQUEST % ("worker_connections are not enough", "connect() ", "r"))
