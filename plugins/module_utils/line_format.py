@@ -185,8 +185,8 @@ class _Layout:
             return value.shape
         backslash = self.escapes == BACKSLASH
         if self.is_quoted(place):
-            # This may run over the end of a line that was cut off, but then what must follow the
-            # closing quote does not.
+            # This may run over the end of a line that was cut off, but what must follow the
+            # closing quote never follows the first quote of a whole line.
             if not backslash:
                 return rb'[^"]*'
             # Most values hold no escaped quote, and the first branch reads them fast: a quote
