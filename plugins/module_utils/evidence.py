@@ -97,8 +97,7 @@ class _WebServers:
         }
 
     def error_logs(self, running: Sequence[Process]) -> dict[str, list[str]]:
-        found = error_logs.fpm_error_logs(running)
-        logs: dict[str, list[str]] = {"nginx": [], "httpd": [], "php-fpm": found}
+        logs = error_logs.logs_of(running)
         for vhost in self.vhosts:
             logs[vhost.id.partition(":")[0]].extend(vhost.error_logs)
         return logs

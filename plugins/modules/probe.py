@@ -442,7 +442,8 @@ evidence:
       description: >-
         What the servers themselves complained about within the window. C(service), C(kind), C(log),
         C(count), C(first), C(last) and one line as a C(sample). httpd writes
-        C(httpd_max_request_workers) once after each start, however often it happens.
+        C(httpd_max_request_workers) once after each start, however often it happens. Lines of
+        nginx's log can be forged where a site's PHP logs what visitors say.
       type: list
       elements: dict
     now:
@@ -450,7 +451,8 @@ evidence:
         The host at this moment. C(load), C(cpus), C(pressure) (share of time in which something
         waited, in percent; null where the kernel does not tell), C(memory) and C(disks) in bytes,
         C(workers) per service with the memory that is theirs (PSS, in bytes), C(connections) with
-        the busiest peers, the C(busiest) processes (1.0 is one core), C(open_files).
+        the busiest peers, the C(busiest) processes (1.0 is one core), C(open_files), and what is
+        C(incomplete) of these for want of time.
       type: dict
     traps:
       description: >-
