@@ -69,6 +69,12 @@ def test_a_stamp_without_zone_is_local(stamp: bytes) -> None:
 
 
 @pytest.mark.usefixtures("tokyo")
+@pytest.mark.parametrize("stamp", [b"2026-11-21\t10:00:00", b"2026-11-21 10:00:00 +0000"])
+def test_cloudfront_and_named_zones_are_not_local(stamp: bytes) -> None:
+    assert seconds_of(stamp) == seconds_of(b"2026-11-21T10:00:00Z")
+
+
+@pytest.mark.usefixtures("tokyo")
 @pytest.mark.parametrize(
     ("stamp", "newest", "expected"),
     [
