@@ -7,7 +7,7 @@ import posixpath
 from pathlib import Path
 from typing import Any, Iterator, Sequence
 
-from ansible_collections.wpward.wordpress.plugins.module_utils import nginx_self_proxy
+from ansible_collections.wpward.wordpress.plugins.module_utils import htaccess, nginx_self_proxy
 from ansible_collections.wpward.wordpress.plugins.module_utils.files import real_path
 from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_config import (
     Config,
@@ -91,6 +91,32 @@ class _Finder:
             yield one
             if one.block:
                 yield from self._walk(list(self._config.expand(one.block)))
+
+    def htaccess_ignored(self) -> Iterator[dict[str, Any]]:
+        open_sites = self._open_sites()
+        for server in self.sure:
+            for site in self._sites:
+                if site.id not in server.vhost.sites or site.id not in open_sites:
+                    continue
+                path = site.path + "/.htaccess"
+                line = htaccess.xmlrpc_line(path)
+                location = winner(server.locations, site.url_path + "xmlrpc.php")
+                level = location.level if location else []
+                # Behind a proxied request there may be an httpd, which reads the file.
+                if line is None or any(one.name == "proxy_pass" for one in level):
+                    continue
+                detail = (
+                    "nginx does not read this file, so that its rules about XML-RPC do nothing."
+                )
+                yield trap(
+                    "htaccess_ignored",
+                    "nginx",
+                    detail,
+                    file=real_path(path),
+                    line=line.number,
+                    text=line.text,
+                    site=site.id,
+                )
 
     def error_log_off(self) -> Iterator[dict[str, Any]]:
         path = posixpath.join(self._build.prefix, "off")
@@ -203,6 +229,12 @@ class _Finder:
             site = uris[0][0] if len(uris) == 1 else None
             yield self._trap("xmlrpc_rule_never_fires", location.directive, site, detail)
 
+    def _open_sites(self) -> list[str]:
+        """Sites whose server blocks say nothing about XML-RPC."""
+        vhosts = [server.vhost for server in self.servers]
+        closed = {site for vhost in vhosts if vhost.wpward_include for site in vhost.sites}
+        return [site for site in unruled_sites(vhosts) if site not in closed]
+
     def rules_that_never_fire(self) -> Iterator[dict[str, Any]]:
         for server in self.sure:
             yield from self._never_fires(server)
@@ -212,9 +244,7 @@ class _Finder:
             for one in self._walk(inside_http)
             for word in (one.name, *one.args)
         )
-        vhosts = [server.vhost for server in self.servers]
-        closed = {site for vhost in vhosts if vhost.wpward_include for site in vhost.sites}
-        open_sites = [site for site in unruled_sites(vhosts) if site not in closed]
+        open_sites = self._open_sites()
         if mapped or not open_sites:
             return
         for server in self.servers:
@@ -260,6 +290,7 @@ def find(
             *finder.self_proxies(addresses),
             *finder.xmlrpc_without_php(),
             *finder.rules_that_never_fire(),
+            *finder.htaccess_ignored(),
             *finder.xmlrpc_log_off(),
             *finder.buffered_logs(),
         ]

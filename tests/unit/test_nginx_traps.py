@@ -293,6 +293,25 @@ def test_buffered_access_logs(host: Host, value: str, buffered: bool) -> None:
     )
 
 
+def test_nginx_reads_no_htaccess(host: Host) -> None:
+    path = host.base / "blog/.htaccess"
+    path.write_text("# BEGIN WordPress\n<Files xmlrpc.php>\nRequire all denied\n</Files>\n")
+    (one,) = host.blog(FRONT, PHP)
+    assert (one["id"], one["server"], one["file"], one["line"], one["text"], one["site"]) == (
+        "htaccess_ignored",
+        "nginx",
+        str(path),
+        2,
+        "<Files xmlrpc.php>",
+        "blog.example/",
+    )
+    assert host.blog("location / { proxy_pass http://127.0.0.1:8080; }") == []
+    # It is of no matter where nginx has a rule of its own.
+    assert host.blog("location = /xmlrpc.php { deny all; }", FRONT, PHP) == []
+    path.write_text("# xmlrpc.php\nRewriteEngine On\n")
+    assert host.blog(FRONT, PHP) == []
+
+
 def test_a_line_that_two_server_blocks_include_is_one_trap(host: Host) -> None:
     (host.base / "fix.conf").write_text(TRY_1)
     server = "listen {}; server_name blog.example; root BLOG; include fix.conf;\n" + PHP
