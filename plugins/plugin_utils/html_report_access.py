@@ -60,6 +60,10 @@ ERROR_NAMES = {
     "kernel_oom_service": "a service was killed for want of memory",
 }
 MOST_LANES = 6
+LEAST_SCALE = 10
+"""Requests per step below which no bar fills its lane: three requests are no mountain."""
+MINOR = 20
+"""A lane whose peak is so many times smaller than the highest one's is drawn lower."""
 MOST_ROWS = 8
 MOST_CLIENTS = 10
 _MOST_STEPS = 2000
@@ -198,10 +202,10 @@ def _figure(
     end: float,
 ) -> dict[str, Any]:
     days = end - start > 20 * 3600
-    lanes = []
+    lanes: list[dict[str, Any]] = []
     for row, bars in drawn:
         # Numbers and SVG's own letters only, and longer than any text of a host may be.
-        shapes = [(layer, Markup(path)) for layer, path in paths(bars, start, end)]
+        shapes = [(layer, Markup(path)) for layer, path in paths(bars, start, end, LEAST_SCALE)]
         if not shapes:
             continue
         view = [
@@ -219,11 +223,15 @@ def _figure(
                 "parts": ", ".join(
                     f"{_SHORT[name]} {share(part, hits)}" for name, part in parts.items() if part
                 ),
-                "top": count(max(totals[index] for index in view)),
+                "peak": max(totals[index] for index in view),
                 "step": span(bars.step),
                 "paths": shapes,
             }
         )
+    highest = max((lane["peak"] for lane in lanes), default=0)
+    for lane in lanes:
+        lane["minor"] = lane["peak"] * MINOR < highest
+        lane["top"] = count(lane["peak"])
     return {
         "caption": caption,
         "lanes": lanes,

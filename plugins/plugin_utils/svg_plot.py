@@ -57,8 +57,9 @@ class Mark:
         return ", ".join(map(str, self.numbers))
 
 
-def paths(bars: Bars, start: float, end: float) -> list[tuple[str, str]]:
-    """(layer, path) for each layer that is not empty, scaled to the tallest bar in view."""
+def paths(bars: Bars, start: float, end: float, least: int = 1) -> list[tuple[str, str]]:
+    """(layer, path) for each layer that is not empty, scaled to the tallest bar in view, or to
+    ``least`` where that is more."""
     seen = [
         (index, total)
         for index, total in enumerate(bars.totals())
@@ -66,7 +67,7 @@ def paths(bars: Bars, start: float, end: float) -> list[tuple[str, str]]:
     ]
     if not seen or end <= start:
         return []
-    top = max(total for _index, total in seen)
+    top = max(least, *(total for _index, total in seen))
     scale = WIDTH / (end - start)
     wide = max(bars.step * scale, 1.0)
     drawn: dict[str, list[str]] = {name: [] for name in bars.layers}

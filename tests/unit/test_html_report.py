@@ -195,6 +195,13 @@ def test_a_short_attack_in_a_long_window_is_shown_closer() -> None:
     assert [tag for tag, _ in page_of(samples.attacked()).tags].count("figure") == 1
 
 
+def test_a_lane_with_few_requests_does_not_look_like_a_flood() -> None:
+    plots = [
+        attributes["class"] for tag, attributes in page_of(samples.attacked()).tags if tag == "svg"
+    ]
+    assert plots == ["lane", "lane minor"]
+
+
 def test_failed_checks_come_before_what_was_asked() -> None:
     text = page_of(samples.aftermath()).text
     assert "380 checks hold, 2 do not" in text

@@ -33,6 +33,11 @@ def test_bars_are_stacked_to_scale() -> None:
     assert bars_of(drawn["high"]) == [(0, 50, 333.33, 25), (666.7, 0, 333.33, 50)]
 
 
+def test_a_few_requests_do_not_fill_the_plot() -> None:
+    ((_layer, path),) = paths(Bars(0, 60, {"a": [3]}), 0, 60, least=10)
+    assert bars_of(path) == [(0, 70, WIDTH, 30)]
+
+
 def test_what_lies_outside_the_view_neither_shows_nor_sets_the_scale() -> None:
     drawn = paths(Bars(0, 60, {"a": [1000, 1]}), 60, 120)
     assert bars_of(drawn[0][1]) == [(0, 0, WIDTH, HEIGHT)]
