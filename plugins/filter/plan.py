@@ -5,7 +5,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: plan
-version_added: 0.2.0
+version_added: 0.1.0
 author: The wpward maintainers
 short_description: Say what is wrong with a host, and what to do
 description:

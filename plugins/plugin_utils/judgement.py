@@ -37,7 +37,8 @@ Period = tuple[float, float]
 @dataclass(frozen=True)
 class Judgement:
     """pattern: one of the five, None where nothing stands out. since, until: seconds since the
-    epoch between which it was seen. unexplained: requests without a reason. refused: share of all
+    epoch between which it was seen. unexplained: requests without a reason. addresses: how many
+    sent those. refused: share of all
     requests that somebody refused. behind_edge: whether the log hides the clients behind a proxy.
     """
 
@@ -45,6 +46,7 @@ class Judgement:
     since: float
     until: float
     unexplained: int
+    addresses: int
     refused: float
     behind_edge: bool
 
@@ -74,6 +76,7 @@ def judge(traffic: Traffic, known: Known, limits: Mapping[str, float]) -> Judgem
         since,
         until,
         unexplained,
+        addresses,
         traffic.refused / traffic.hits if traffic.hits else 0.0,
         behind,
     )

@@ -114,7 +114,7 @@ def _names_told(
         "user_names_told",
         site,
         PROBING,
-        f"Requests that list users were answered ({ways}), and {' and '.join(why)}.",
+        f"Requests that list users were answered ({ways}): {'; '.join(why)}.",
         [f"access: {endpoint} on {quote(site)}" for endpoint in told],
         severity=HIGH if site in attacked else None,
     )

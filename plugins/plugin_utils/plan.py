@@ -25,7 +25,6 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils import (
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.case import Case
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import (
     AFTERMATH,
-    ATTACK,
     QUIET,
     SEVERITIES,
     VERDICTS,
@@ -103,7 +102,6 @@ def _plan(case: Case) -> dict[str, Any]:
     database = database_findings.find(case)
 
     verdicts = _verdicts(case, traffics, traffic, bool(database))
-    attacked = [site for site, verdict in verdicts.items() if verdict == ATTACK]
     guessing = _sites(case, traffic_findings.guessing(judged, case))
     past = _sites(case, [one.traffic for one in judged if one.traffic.endpoint == "xmlrpc"])
     past += database_findings.concerned(case) if database else []
@@ -115,7 +113,7 @@ def _plan(case: Case) -> dict[str, Any]:
         if one.site is not None:
             verdicts[one.site] = worst((verdicts[one.site], one.verdict))
     traffic += traffic_findings.door_open(case, left_behind, AFTERMATH)
-    traffic += traffic_findings.needed(case, traffics, attacked + left_behind)
+    traffic += traffic_findings.needed(case, traffics, verdicts)
 
     whole = worst([*verdicts.values(), *(one.verdict for one in traffic + database)])
     traps = trap_findings.traps(case) + trap_findings.gaps(case)

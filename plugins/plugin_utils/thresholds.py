@@ -97,6 +97,21 @@ THRESHOLDS = (
         "such a client sends.",
     ),
     Threshold(
+        "publisher_per_hour",
+        120,
+        "requests an hour",
+        "Kept up for slow_hours hours: a newsroom with telephones stays below, and below it an "
+        "attacker can hide.",
+    ),
+    Threshold(
+        "known_per_minute",
+        1200,
+        "requests in one minute",
+        "Jetpack sends some hundred a minute when it synchronises. More than this in the name of "
+        "published addresses means that somebody forges them, as a web server that accepts "
+        "X-Forwarded-For from everybody allows.",
+    ),
+    Threshold(
         "publisher_hits_per_address",
         3,
         "requests per address",

@@ -98,6 +98,17 @@ class Traffic:
         return self.hits > 0 and self.edges() >= limits["edge_share"] * self.hits
 
 
+def strangers(traffic: Traffic, known: Known) -> list[tuple[str, int]]:
+    """The busiest clients with their requests, without those that are known by their address."""
+    return [
+        (address, hits)
+        for address, hits in traffic.clients.most_common()
+        if address != known.operator
+        and not is_trusted(address, known.trusted)
+        and known_networks.party_of(address) in (None, *known_networks.EDGES)
+    ]
+
+
 def is_local(address: str) -> bool:
     """Whether an address is loopback or private."""
     try:
@@ -177,14 +188,15 @@ def with_reason(traffic: Traffic, known: Known, limits: Mapping[str, float]) -> 
         if friend or (own and (known.loop or not behind or traffic.endpoint in NAMES)):
             hits += count
             addresses += 1
-    published = traffic.parties["jetpack"]
+    credible = traffic.peak_minute <= limits["known_per_minute"]
+    published = traffic.parties["jetpack"] if credible else 0
     for claim, counts in traffic.claimed.items():
+        genuine = counts["genuine"] if credible else 0
         if claim == "jetpack":
-            published = max(published, counts["genuine"])
-            addresses += counts["addresses"] if counts["genuine"] else 0
-        elif counts["genuine"]:
-            hits += counts["genuine"]
-            addresses += round(counts["addresses"] * counts["genuine"] / counts["hits"])
+            published = max(published, genuine)
+        else:
+            hits += genuine
+        addresses += round(counts["addresses"] * genuine / counts["hits"])
         unconfirmed = counts["hits"] - counts["genuine"]
         if unconfirmed and _believed(traffic, claim, counts, behind, limits):
             hits += unconfirmed
@@ -206,10 +218,13 @@ def _believed(
         "xmlrpc",
         "login",
     )
+    step, hours = hourly(trickle(traffic.bins, counts["hits"]), traffic.step)
+    busy_hours = len(busy(hours, step, limits["publisher_per_hour"] / 60)) * step / HOUR
     return (
         not refuted
         and not misplaced
         and traffic.peak_minute <= limits["publisher_per_minute"]
+        and busy_hours < limits["slow_hours"]
         and counts["hits"] >= limits["publisher_hits_per_address"] * counts["addresses"]
     )
 

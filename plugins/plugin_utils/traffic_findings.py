@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.wpward.wordpress.plugins.module_utils import claims, known_networks
@@ -32,7 +32,11 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils.judgement import 
     Judgement,
     judge,
 )
-from ansible_collections.wpward.wordpress.plugins.plugin_utils.traffic import Traffic, is_local
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.traffic import (
+    Traffic,
+    is_local,
+    strangers,
+)
 
 _NAMES = {"xmlrpc": "XML-RPC", "login": "the login page"}
 
@@ -126,17 +130,18 @@ def _answers(traffic: Traffic, judgement: Judgement, case: Case) -> str:
         if any(status == "499" for status, _hits in common)
         else ""
     )
-    return f"the answer was {told}{left}"
+    return f"the answers were {told}{left}"
 
 
-def _who(traffic: Traffic) -> str:
-    text = f"from {plural(traffic.distinct, 'address')}"
-    if not traffic.clients:
-        return text
-    address, hits = traffic.clients.most_common(1)[0]
-    if traffic.distinct == 1:
+def _who(one: Judged, case: Case) -> str:
+    addresses = max(one.judgement.addresses, 1)
+    busiest = strangers(one.traffic, case.known)
+    if not busiest:
+        return f"from {plural(addresses, 'address')}"
+    address, hits = busiest[0]
+    if addresses == 1:
         return f"from one address, {quote(address)}"
-    return f"{text} (most from {quote(address)}: {hits})"
+    return f"from {addresses} addresses (most from {quote(address)}: {hits})"
 
 
 def _severity(judgement: Judgement, case: Case, site: str | None, breaking_down: bool) -> str:
@@ -150,7 +155,7 @@ def _xmlrpc(one: Judged, case: Case, breaking_down: bool) -> Finding:
     refused = _refused(judgement, case)
     slow = judgement.pattern == SLOW
     rate = (
-        f"hardly more than {traffic.peak_minute} in any minute and still all day"
+        f"never more than {traffic.peak_minute} a minute but hour after hour"
         if slow
         else f"{traffic.peak_second} a second and {traffic.peak_minute} a minute at most"
     )
@@ -164,7 +169,7 @@ def _xmlrpc(one: Judged, case: Case, breaking_down: bool) -> Finding:
         traffic.site,
         _verdict(judgement, case),
         f"{_in_log(traffic)}{plural(judgement.unexplained, 'request')} for XML-RPC without a known "
-        f"reason{reason}, {_when(judgement, case)}, {rate}, {_who(traffic)}; "
+        f"reason{reason}, {_when(judgement, case)}, {rate}, {_who(one, case)}; "
         f"{_answers(traffic, judgement, case)}.",
         [seen(traffic)],
         severity=_severity(judgement, case, traffic.site, breaking_down),
@@ -181,7 +186,7 @@ def _steady(one: Judged, case: Case) -> Finding:
         traffic.site,
         PROBING,
         f"{_in_log(traffic)}{plural(judgement.unexplained, 'request')} for XML-RPC without a known "
-        f"reason, {_when(judgement, case)}, {_who(traffic)}; "
+        f"reason, {_when(judgement, case)}, {_who(one, case)}; "
         "if that is yours, name it in wpward_trusted.",
         [seen(traffic)],
     )
@@ -195,7 +200,7 @@ def _login(one: Judged, case: Case, breaking_down: bool) -> Finding:
         _verdict(judgement, case),
         f"{_in_log(traffic)}{judgement.unexplained} of {plural(traffic.posts, 'posted password')} "
         f"failed at the login page, {_when(judgement, case)}, {traffic.peak_minute} requests a "
-        f"minute at most, {_who(traffic)}; "
+        f"minute at most, {_who(one, case)}; "
         f"{_answers(traffic, judgement, case)}.",
         [seen(traffic)],
         severity=_severity(judgement, case, traffic.site, breaking_down),
@@ -282,13 +287,14 @@ def _behind_edge(here: Sequence[Judged], verdict: str) -> list[Finding]:
     ]
 
 
-def needed(case: Case, traffics: Sequence[Traffic], sites: Sequence[str]) -> list[Finding]:
-    """Who would miss XML-RPC on the ``sites`` where it is about to be closed for everybody."""
+def needed(case: Case, traffics: Sequence[Traffic], verdicts: Mapping[str, str]) -> list[Finding]:
+    """Who would miss XML-RPC where it is about to be closed for everybody: on the sites of
+    ``verdicts`` that are or were attacked."""
     if case.policy["xmlrpc"] != CLOSED:
         return []
     findings = []
     for site in case.part("sites"):
-        if site["id"] not in sites:
+        if verdicts[site["id"]] not in (ATTACK, AFTERMATH):
             continue
         plugins = [quote(plugin) for plugin in site.get("xmlrpc_plugins") or ()]
         jetpack = sum(
@@ -309,7 +315,7 @@ def needed(case: Case, traffics: Sequence[Traffic], sites: Sequence[str]) -> lis
                 make(
                     "xmlrpc_needed",
                     site["id"],
-                    PROBING,
+                    verdicts[site["id"]],
                     f"XML-RPC is wanted here, by {' and '.join(uses)}; under "
                     "policy closed that stops. Set xmlrpc to trusted and name who needs it in "
                     f"wpward_trusted{hint}.",

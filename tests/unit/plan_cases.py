@@ -228,6 +228,16 @@ def a_program_every_minute_and_its_evening_peak() -> Any:
 
 
 @labelled("probing", "xmlrpc_probed")
+def an_app_that_never_rests() -> Any:
+    return evidence(row(evenly(300, 24, ["198.51.100.4"], claim="wordpress_app")))
+
+
+@labelled("attack", "xmlrpc_attack", "user_names_open", "xmlrpc_needed")
+def addresses_of_jetpack_that_somebody_forges() -> Any:
+    return evidence(row(evenly(130_000, 0.2, _jetpack_addresses(), claim="jetpack")))
+
+
+@labelled("probing", "xmlrpc_probed")
 def few_addresses_forty_an_hour() -> Any:
     return evidence(row(evenly(40, 24, many(100))))
 
