@@ -75,6 +75,15 @@ class Host:
         (base / "envvars").write_text(ENVVARS)
         self.program("")
 
+    def lay_out(self, main: str, files: dict[str, str]) -> None:
+        """Another layout than Debian's; ``main`` is the main file's name."""
+        self.config = self.base / main
+        for name, text in files.items():
+            path = self.base / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text.replace("ROOT", str(self.base)))
+        self.program("")
+
     def program(self, dump: str, code: int = 0, message: str = "Syntax OK") -> None:
         script = (
             '#!/bin/sh\ncase " $* " in\n'
@@ -214,6 +223,89 @@ def test_the_command_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     assert command_line(master) == expected
     assert command_line(None) == []
     assert masters([master]) == [master]
+
+
+RHEL = {
+    "conf/httpd.conf": """ServerRoot "ROOT"
+Listen 80
+Include conf.modules.d/*.conf
+DocumentRoot "/var/www/html"
+ErrorLog "logs/error_log"
+<IfModule log_config_module>
+    LogFormat "%h %l %u %t \\"%r\\" %>s %b" common
+    CustomLog "logs/access_log" common
+</IfModule>
+IncludeOptional conf.d/*.conf
+""",
+    "conf.modules.d/00-mpm.conf": "LoadModule mpm_event_module modules/mod_mpm_event.so\n",
+    "conf.modules.d/00-base.conf": "LoadModule log_config_module modules/mod_log_config.so\n",
+    "conf.d/php.conf": """<FilesMatch \\.(php|phar)$>
+    SetHandler "proxy:unix:/run/php-fpm/www.sock|fcgi://localhost"
+</FilesMatch>
+""",
+    "conf.d/README": "This directory holds configuration files.\n",
+}
+BITNAMI = {
+    "conf/httpd.conf": """ServerRoot "ROOT"
+Listen 80
+LoadModule mpm_event_module modules/mod_mpm_event.so
+LoadModule log_config_module modules/mod_log_config.so
+<IfModule log_config_module>
+    LogFormat "%h %l %u %t \\"%r\\" %>s %b" common
+    CustomLog "logs/access_log" common
+</IfModule>
+ErrorLog "logs/error_log"
+Include "ROOT/conf/bitnami/bitnami.conf"
+IncludeOptional "ROOT/conf/vhosts/*.conf"
+""",
+    "conf/bitnami/bitnami.conf": """<VirtualHost _default_:80>
+  DocumentRoot "ROOT/htdocs"
+</VirtualHost>
+""",
+    "conf/vhosts/wordpress-vhost.conf": """<VirtualHost 127.0.0.1:80 _default_:80>
+  ServerName www.example.com
+  DocumentRoot /opt/bitnami/wordpress
+  <Directory "/opt/bitnami/wordpress">
+    AllowOverride None
+  </Directory>
+  Include "ROOT/conf/vhosts/htaccess/wordpress-htaccess.conf"
+</VirtualHost>
+""",
+    "conf/vhosts/htaccess/wordpress-htaccess.conf": """<Directory "/opt/bitnami/wordpress">
+  <Files xmlrpc.php>
+    Require all denied
+  </Files>
+</Directory>
+""",
+}
+
+
+def test_the_layout_of_red_hat(host: Host) -> None:
+    host.lay_out("conf/httpd.conf", RHEL)
+    described, (main,) = host.discover()
+    assert described is not None
+    assert described["mpm"] == "event"
+    assert len(described["files"]) == 4
+    assert [(one.path, one.format) for one in main.access_logs] == [
+        (f"{host.base}/logs/access_log", "common")
+    ]
+    assert main.error_logs == [f"{host.base}/logs/error_log"]
+    assert [one.path for one in main.roots] == ["/var/www/html"]
+    assert "httpd_config_unread" not in host.told
+
+
+def test_the_layout_of_bitnami(host: Host) -> None:
+    host.lay_out("conf/httpd.conf", BITNAMI)
+    described, vhosts = host.discover()
+    assert described is not None
+    assert len(described["files"]) == 4
+    assert [[one.path for one in vhost.roots] for vhost in vhosts] == [
+        [f"{host.base}/htdocs"],
+        ["/opt/bitnami/wordpress"],
+    ]
+    assert [one.path for one in vhosts[1].access_logs] == [f"{host.base}/logs/access_log"]
+    assert [one["text"] for one in vhosts[1].xmlrpc_rules] == ["<Files xmlrpc.php>"]
+    assert "httpd_config_unread" not in host.told
 
 
 def test_plain_assignments() -> None:
