@@ -42,6 +42,9 @@ PERCENT = "percent"
 NONE = "none"
 """They are written as they are (nginx's ``escape=none``)."""
 
+_TRIES = 4_000_000
+"""For one line: nothing can stop a regular expression before it has tried everything."""
+
 _ESCAPE = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|u00([0-9A-Fa-f]{2})|(.))", re.S)
 _LETTERS = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
@@ -190,27 +193,31 @@ class _Layout:
             if not backslash:
                 return rb'[^"]*'
             # Most values hold no escaped quote, and the first branch reads them fast: a quote
-            # with no backslash before it always is the closing one. But httpd writes an empty
-            # user name as two quotes.
+            # with no backslash before it always is the closing one. No value fits both branches,
+            # or a line that does not fit would be tried in two ways for each. And httpd writes an
+            # empty user name as two quotes.
             empty = b"" if value.name else rb'(?:"")?'
-            return empty + rb'(?:[^"]*(?<!\\)|[^"\\]*(?:\\.[^"\\]*)*)'
+            return empty + rb'(?:[^"]*(?<!\\)|(?=[^"]*\\")[^"\\]*(?:\\.[^"\\]*)*)'
         if not value.words:
-            # It holds neither of the characters around it; but a colon may be of an IPv6 address.
-            # Where nothing stands between two values, the second is a path.
+            # Nor does it hold the signs around it, but for those of names and addresses. Where
+            # nothing stands between two values, the second is a path.
             around = self.texts[place][-1:] + (self.texts[place + 1][:1] or b"/")
-            ends = b"".join(sorted({b" ", b'"', b"\n"} | {b"%c" % sign for sign in around}))
-            ends = ends.replace(b":", b"")
+            ends = bytes(sorted(set(b' "\n' + re.sub(rb"[\w.:-]", b"", around))))
             return b"[^" + re.escape(ends) + (b"]+" if value.name else b"]*")
-        marks = re.escape(
-            bytes(sorted({0x0A, 0x22} | set(b"".join(self.texts)) & set(range(0x20))))
-        )
-        words = b"[^" + marks + b"]*?"
-        if backslash:
-            words = rb'(?:"")?[^\\' + marks + rb"]*?(?:\\.[^\\" + marks + rb"]*?)*?"
         (section,) = (section for section in self.sections() if place in section)
-        others = any(not self.is_certain(after) for after in range(place + 1, section.stop))
-        # Of several, the later ones are user names, which few servers take from a client.
-        return words.replace(b"*?", b"*") if others and value.forgeable else words
+        free = [one for one in section if self.values[one].forgeable and not self.is_certain(one)]
+        controls = {code for code in b"".join(self.texts) if code < 0x20}
+        ends = re.escape(bytes(sorted({0x0A, 0x22} | controls)))
+        # The last ones are user names, which few servers take from a client: they get the least.
+        least = b"?" if place not in free or place == free[-1] else b""
+        plain = (rb"[^\\" if backslash else b"[^") + ends + b"]"
+        empty = rb'(?:"")?' if backslash else b""
+        if len(free) > 2:
+            # A line that does not fit is tried with every length of each.
+            times = b"{0,%d}" % int(_TRIES ** (1 / len(free)))
+            return empty + (b"(?:" + plain + rb"|\\.)" if backslash else plain) + times + least
+        rest = rb"(?:\\." + plain + b"*" + least + b")*" + least if backslash else b""
+        return empty + plain + b"*" + least + rest
 
     def pattern(self) -> tuple[bytes, int]:
         """The expression, and how many values it goes over."""

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from ansible_collections.wpward.wordpress.plugins.module_utils.httpd_log_format import (
     COMBINED,
@@ -239,3 +241,23 @@ def test_what_is_unusable_says_why(text: str, message: str | None) -> None:
 )
 def test_two_free_texts_side_by_side_are_forgeable(text: str, forgeable: bool) -> None:
     assert compile_format(text).forgeable == forgeable
+
+
+@pytest.mark.parametrize("word", [b"a ", b'\\" ', b"\\\\", b" 200 -"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "%h %u %t %U %{Referer}i %{User-Agent}i %>s",
+        '%{X-Forwarded-For}i %h %l %u %t "%r" %>s',
+        COMBINED,
+        "%t" + ' "%{X}i"' * 40 + ' "%r" %>s',
+    ],
+)
+def test_a_line_that_does_not_fit_takes_no_time(text: str, word: bytes) -> None:
+    pattern = compile_format(text).pattern
+    begin = time.process_time()
+    line = b"192.0.2.1 - [%s] %s" % (STAMP, word * (8000 // len(word)))
+    pattern.findall(b"\n" + line + b"\n")
+    quoted = b'[%s]%s "' % (STAMP, b' "\\n%s"' % (word * 10) * 39)
+    pattern.findall(b"\n" + quoted + b"\n")
+    assert time.process_time() - begin < 2

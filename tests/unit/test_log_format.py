@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from ansible_collections.wpward.wordpress.plugins.module_utils.log_format import (
@@ -302,3 +303,39 @@ def test_fewer_fields_of_the_same_lines() -> None:
     assert fewer.fields == ("address", "request")
     assert fewer.pattern.findall(line) == [(b"192.0.2.1", b"GET / HTTP/1.1")]
     assert whole.only("agent").pattern.findall(line) == [b"x"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        # Many quoted values, then one that does not fit.
+        (
+            "escape=json {"
+            + ",".join(f'"n{number}":"$http_n{number}"' for number in range(40))
+            + ',"t":"$time_iso8601","r":"$request"}',
+            b"{" + b",".join(b'"n%d":"\\n\\"\\\\"' % number for number in range(40)) + b"}",
+        ),
+        (
+            "$remote_addr $remote_user [$time_local] $request_uri $http_referer $http_user_agent "
+            "$status",
+            b"192.0.2.1 - [20/Oct/2015:18:52:00 +0900] " + b"a " * 4000,
+        ),
+        (
+            '$http_x_forwarded_for $remote_addr - $remote_user [$time_local] "$request"',
+            b"192.0.2.1 - - " * 600,
+        ),
+        (COMBINED, b"192.0.2.1 - " + b"[20/Oct/2015:18:52:00 +0900] " * 400),
+    ],
+)
+def test_a_line_that_does_not_fit_takes_no_time(text: str, line: bytes) -> None:
+    pattern = compile_format(text).pattern
+    begin = time.process_time()
+    assert pattern.findall(b"\n" + line + b"\n") == []
+    assert time.process_time() - begin < 2
+
+
+@pytest.mark.parametrize("name", ["my-blog.example", "a_b.example", "[2001:db8::1]", "blog"])
+def test_names_hold_the_signs_that_stand_around_them(name: str) -> None:
+    found = fields('b-$host:$server_port $msec "$request"', f'b-{name}:80 1700000000.123 "GET /"')
+    assert found is not None
+    assert found["host"] == name.encode()
