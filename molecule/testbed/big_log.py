@@ -12,7 +12,7 @@ import sys
 import time
 
 TEMPLATES = 16
-STAMP = b"@@STAMP@@"
+STAMP = b"@" * len("01/Jan/2026:00:00:00 +0000")
 AGENTS = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
     "Chrome/126.0.0.0 Safari/537.36",
