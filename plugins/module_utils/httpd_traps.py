@@ -182,7 +182,7 @@ def _in_another_vhost(
     }
     bare = sorted({one.site.id for one in served} - ruled)
     for vhost in vhosts if bare else ():
-        if vhost.sites or not vhost.line:
+        if vhost.sites:
             continue
         for one in vhost.own:
             about = next((inner for inner in walk((one,)) if _mentions(inner)), None)
@@ -237,11 +237,11 @@ def self_proxies(
             host = match.group("host").strip("[]")
             answering = _answering(vhosts, vhost, host, port, own)
             back = match.group("path") or "/"
-            again = httpd_scope.proxied(answering, back) if answering is vhost else None
+            again = httpd_scope.proxied(answering, back) if answering else None
             if again is not None and again.directive is proxied.directive:
                 detail = (
-                    "This passes the request to the same virtual host, which comes back here: the "
-                    "request calls itself until no worker is left."
+                    "This passes the request to the same httpd, which comes back here: the request "
+                    "calls itself until no worker is left."
                 )
                 yield _trap("self_proxy", proxied.directive, only_site(vhost), detail)
 

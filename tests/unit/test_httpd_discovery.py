@@ -89,7 +89,7 @@ class Host:
             '#!/bin/sh\ncase " $* " in\n'
             f"*' -V '*) cat <<'END'\n{VERSION.format(self.config)}END\n;;\n"
             f"*' -l '*) cat <<'END'\n{STATIC}END\n;;\n"
-            f"*) echo \"$LOG_DIR $*\" > {self.base}/called\ncat <<'END'\n{dump}END\n"
+            f"*) echo \"$LOG_DIR$NOTIFY_SOCKET $*\" > {self.base}/called\ncat <<'END'\n{dump}END\n"
             f"echo '{message}' >&2; exit {code};;\nesac\n"
         )
         path = self.base / "apache2"

@@ -134,6 +134,8 @@ def test_rewrite_rules_of_the_main_server(host: Host) -> None:
     assert host.traps(inherit, main=main) == []
     down = "RewriteOptions InheritDownBefore\n" + main
     assert host.traps(BLOG + "RewriteEngine On\n", main=down) == []
+    ignoring = BLOG + "RewriteEngine On\nRewriteOptions IgnoreInherit\n"
+    assert ids(host.traps(ignoring, main=down)) == ["xmlrpc_rule_never_fires"]
     # It does not reach a virtual host whose own engine is off.
     assert ids(host.traps(BLOG, main=down)) == ["xmlrpc_rule_never_fires"]
     # No virtual host: the main server is the site's.
@@ -144,7 +146,7 @@ def test_a_rewrite_rule_without_its_engine(host: Host) -> None:
     (one,) = host.traps(BLOG + REWRITE)
     assert (one["id"], one["text"]) == ("xmlrpc_rule_never_fires", REWRITE.strip())
     by_condition = "RewriteCond %{REQUEST_URI} xmlrpc\nRewriteRule .* - [F]\n"
-    (one,) = host.traps(BLOG + by_condition)
+    (one,) = host.traps(BLOG + by_condition + "RewriteRule ^/old$ /new\n")
     assert one["text"] == "RewriteRule .* - [F]"
     assert host.traps(BLOG + "RewriteRule ^/old$ /new\n") == []
 
@@ -167,6 +169,7 @@ def test_a_location_that_is_no_sites(host: Host) -> None:
     (one,) = host.traps(sub, main=LOCATION)
     assert one["id"] == "xmlrpc_rule_never_fires"
     assert host.traps(sub, BLOG, main=LOCATION) == []
+    assert ids(host.traps(BLOG + LOCATION.replace(".php", ""))) == ["xmlrpc_rule_never_fires"]
     assert host.traps(sub + LOCATION.replace("/xmlrpc", "/wp/xmlrpc")) == []
     assert host.traps(sub + LOCATION.replace("Location", "LocationMatch")) == []
     assert host.traps(sub + LOCATION.replace('"/xmlrpc', '"/*/xmlrpc')) == []
@@ -249,7 +252,11 @@ def test_a_proxy_to_itself(host: Host) -> None:
     assert host.traps(other, there.format("127.0.0.1")) == []
     keeping = "ProxyPreserveHost On\n" + there.format("127.0.0.1")
     assert ids(host.traps(other, keeping)) == ["self_proxy"]
-    assert host.traps(BLOG + "ProxyPass /xmlrpc.php http://127.0.0.1/index.php\n") == []
+    elsewhere = "ProxyPass /xmlrpc.php http://127.0.0.1/index.php\n"
+    assert host.traps(BLOG + elsewhere) == []
+    assert host.traps(BLOG + elsewhere + "ProxyPass /index.php http://198.51.100.1/\n") == []
+    # One of the main server's stands in every virtual host.
+    assert ids(host.traps(other, BLOG, main="ProxyPass / http://127.0.0.1/\n")) == ["self_proxy"]
 
 
 def test_logs_that_leave_xmlrpc_out(host: Host) -> None:

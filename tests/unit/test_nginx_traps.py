@@ -143,6 +143,8 @@ def test_rules_that_do_what_they_say(host: Host, location: str) -> None:
         'location = /xmlrpc.php { satisfy any; allow 203.0.113.7; deny all; auth_basic "x"; }',
         r"location ~* ^/xmlrpc\.php$ { allow 203.0.113.7; deny all; }",
         "location = /xmlrpc.php { if ($bad) { return 403; } }",
+        "location = /xmlrpc.php { error_page 405 = @x; } location @x { return 403; }"
+        " location @php { fastcgi_pass 127.0.0.1:9000; }",
     ],
 )
 def test_other_forms_without_php(host: Host, location: str) -> None:
@@ -204,6 +206,13 @@ def test_another_server_block_answers_the_proxied_request(host: Host) -> None:
     # Without a Host header of its own the proxied request has the target's.
     plain = front.replace("proxy_set_header Host back.example;", "")
     assert ids(host.traps(plain, back)) == ["self_proxy"]
+
+
+def test_the_default_server_block_answers_an_address(host: Host) -> None:
+    first = "listen 80; server_name back.example; root BLOG;\n" + PHP
+    second = "listen 80 default_server; server_name blog.example; root BLOG;\n" + TRY_3 + PHP
+    assert ids(host.traps(first, second)) == ["self_proxy"]
+    assert host.traps(first, second.replace(" default_server", "")) == []
 
 
 def test_a_loop_over_two_server_blocks(host: Host) -> None:
