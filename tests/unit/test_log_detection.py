@@ -21,7 +21,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.syslog_prefix imp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-INCIDENTS = Path(__file__).parent / "data" / "incidents"
+INCIDENTS = Path(__file__).parents[1] / "fixtures" / "logs"
 LINE = b'192.0.2.1 - - [20/Sep/2020:22:41:09 +0900] "POST //xmlrpc.php HTTP/1.1" 200 497'
 COMBINED = LINE + b' "-" "Mozilla/5.0 (X11)"'
 JSON = (

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from wpward import cli, log_files, logs, logs_output
 
-INCIDENTS = Path(__file__).parent / "data" / "incidents"
+INCIDENTS = Path(__file__).parents[1] / "fixtures" / "logs"
 ATTACKER = "168.62.29.77"
 FIELDS = (
     "date time x-edge-location sc-bytes c-ip cs-method cs(Host) cs-uri-stem sc-status "
