@@ -89,6 +89,11 @@ class _Columns:
             *(place for place in wanted if place is not None)
         )
         """What of a line decides which endpoint of which site it is for."""
+        self.stamp_and_status: Callable[[Line], tuple[bytes, bytes]] = (
+            (lambda line: (line[self.time], OTHER))
+            if self.status is None
+            else itemgetter(self.time, self.status)
+        )
 
     def target(self, request: bytes, query: bytes = b"") -> bytes:
         """From a logged request, as the client sent it but for the log's escapes."""
@@ -205,31 +210,45 @@ class Scanner:
                 return False
         return True
 
-    def _in_window(self, lines: list[Line]) -> list[Line]:
-        place = self._columns.time
-        outside = set()
-        for stamp in set(map(itemgetter(place), lines)):
-            second = self._seconds[stamp]
-            if second is None or not self._since <= second < self._until:
-                outside.add(stamp)
-        return [line for line in lines if line[place] not in outside] if outside else lines
-
     def _count(self, lines: list[Line]) -> None:
-        lines = self._in_window(lines)
         get_key = self._columns.key
-        groups: dict[Group, set[Key]] = {}
-        keys = set(map(get_key, lines))
-        for key in keys:
+        keys = Counter(map(get_key, lines))
+        groups: dict[Group, dict[Key, int]] = {}
+        for key, number in keys.items():
             for group in self._classes[key]:
-                groups.setdefault(group, set()).add(key)
+                groups.setdefault(group, {})[key] = number
         for group, wanted in groups.items():
-            tally = self._tally(group)
-            chosen = (
-                lines
-                if len(wanted) == len(keys)
-                else [line for line in lines if get_key(line) in wanted]
+            chosen = lines
+            if len(wanted) < len(keys):
+                chosen = [line for line in lines if get_key(line) in wanted]
+            self._add(group, chosen)
+
+    def _in_window(self, second: int | None) -> bool:
+        return second is not None and self._since <= second < self._until
+
+    def _add(self, group: Group, lines: list[Line]) -> None:
+        columns = self._columns
+        stamps = Counter(map(columns.stamp_and_status, lines))
+        outside = {stamp for stamp, _status in stamps if not self._in_window(self._seconds[stamp])}
+        if outside:
+            lines = [line for line in lines if line[columns.time] not in outside]
+            stamps = Counter(map(columns.stamp_and_status, lines))
+        if not lines:
+            return
+        times: Counter[tuple[int, bytes]] = Counter()
+        for (stamp, status), count in stamps.items():
+            times[self._second(stamp), _status(status)] += count
+        tally = self._tally(group)
+        tally.add(
+            Hits(
+                total=len(lines),
+                times=times,
+                methods=self._methods_of(lines),
+                clients=self._clients(lines),
+                claimed=self._claimed(lines),
+                joint=self._joint(lines) if tally.joint is not None else {},
             )
-            tally.add(self._hits(chosen, tally.joint is not None))
+        )
 
     def _tally(self, group: Group) -> Tally:
         tally = self.tallies.get(group)
@@ -238,23 +257,11 @@ class Scanner:
             tally = self.tallies[group] = Tally(self._room, self._identities)
         return tally
 
-    def _hits(self, lines: list[Line], with_joint: bool) -> Hits:
-        columns = self._columns
-        stamps = Counter(zip(_column(columns.time, lines), _column(columns.status, lines)))
-        times: Counter[tuple[int, bytes]] = Counter()
-        for (stamp, status), count in stamps.items():
-            times[self._second(stamp), _status(status)] += count
+    def _methods_of(self, lines: list[Line]) -> Counter[bytes]:
         methods: Counter[bytes] = Counter()
-        for value, count in Counter(_column(columns.method, lines)).items():
+        for value, count in Counter(_column(self._columns.method, lines)).items():
             methods[self._methods[value]] += count
-        return Hits(
-            total=len(lines),
-            times=times,
-            methods=methods,
-            clients=self._clients(lines),
-            claimed=self._claimed(lines),
-            joint=self._joint(lines) if with_joint else {},
-        )
+        return methods
 
     def _second(self, stamp: bytes) -> int:
         second = self._seconds[stamp]

@@ -67,6 +67,12 @@ def candidates(requests: Collection[bytes]) -> set[bytes]:
     return found
 
 
+def is_odd(request: bytes) -> bool:
+    """Whether it was not cut out of its line correctly: at an escaped quote, or from a line
+    without quotes on."""
+    return request.endswith(b"\\") or b"\n" in request
+
+
 class RequestFilter:
     """Remembers, in bounded memory, which requests matter.
 
@@ -83,8 +89,7 @@ class RequestFilter:
         self._used = 0
 
     def wanted(self, requests: set[bytes]) -> set[bytes]:
-        """Those that matter, and those of which one cannot tell: what holds a line feed, or ends
-        in a backslash, was not cut out of its line correctly."""
+        """Those that matter, and the odd ones, of which one cannot tell."""
         fresh = requests.difference(self._known)
         if fresh:
             size = sum(map(len, fresh)) + self._ENTRY * len(fresh)
@@ -97,7 +102,10 @@ class RequestFilter:
 
     def _learn(self, fresh: set[bytes]) -> None:
         self._known.update(fresh)
-        odd = {request for request in fresh if request.endswith(b"\\") or b"\n" in request}
+        text = b"\n".join(fresh) + b"\n"
+        odd: set[bytes] = set()
+        if b"\\\n" in text or text.count(b"\n") > len(fresh):
+            odd = set(filter(is_odd, fresh))
         self._wanted |= odd
         for request in candidates(fresh - odd if odd else fresh):
             if self._matters(request):
