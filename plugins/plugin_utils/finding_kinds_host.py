@@ -131,7 +131,7 @@ KINDS = (
         "A value that does not fit is lowered, with the arithmetic in the report.",
         "Set MaxRequestWorkers to what fits.",
         shell=_WORKER_MEMORY,
-        httpd="ServerLimit 40\nMaxRequestWorkers 40",
+        httpd="# prefork; ServerLimit must not be below it\nServerLimit 40\nMaxRequestWorkers 40",
         remedies=(CAPACITY,),
     ),
     Kind(

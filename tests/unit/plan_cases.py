@@ -378,6 +378,22 @@ def a_search_engine_reads_author_pages() -> Any:
 
 
 @labelled("quiet")
+def known_addresses_ask_in_two_ways_among_visitors() -> Any:
+    known = ["66.249.66.1", "192.0.2.200"]
+    links = evenly(60, 12, many(500, "198.51"), "301", "GET")
+    return evidence(
+        row(links + evenly(5, 4, known, "301", "GET"), "author_by_id"),
+        row(evenly(5, 4, known, "200", "GET"), "users_sitemap"),
+    )
+
+
+@labelled("quiet")
+def a_claim_that_nobody_can_check_behind_edges() -> Any:
+    edges = [f"70.132.61.{number}" for number in range(10)]
+    return evidence(row(evenly(10, 6, edges, claim="googlebot")))
+
+
+@labelled("quiet")
 def visitors_follow_author_links() -> Any:
     return evidence(row(evenly(60, 12, many(500, "198.51"), "301", "GET"), "author_by_id"))
 
@@ -554,6 +570,12 @@ def a_disk_with_two_per_cent_left() -> Any:
 @labelled("quiet")
 def a_disk_with_six_per_cent_left() -> Any:
     return _disk(0.06)
+
+
+@labelled("quiet")
+def a_boot_partition_that_is_full_by_design() -> Any:
+    disk = {"mount": "/boot", "size": 500 << 20, "available": 10 << 20}
+    return evidence(now=now(disks=[{**disk, "inodes": 0, "inodes_free": 0}]))
 
 
 @labelled("quiet", "workers_oversized")

@@ -13,7 +13,7 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.wpward.wordpress.plugins.filter.plan import FilterModule
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import SEVERITIES, quote
-from unit.plan_cases import database, now
+from unit.plan_cases import database, memory, now
 from unit.plan_traffic import MIDNIGHT, SITE, evenly, evidence, iso, many, row
 
 DATA = Path(__file__).parent / "data" / "plan"
@@ -223,10 +223,14 @@ def test_an_attack_that_is_over_leaves_the_door_to_be_closed() -> None:
     assert made["verdict"] == made["sites"][SITE] == "aftermath"
     assert "to 2026-11-21 01:00 UTC, over since then" in found(made)["xmlrpc_attack"]["message"]
     assert "xmlrpc_open" in found(made) and roles(made)[0] == "endpoints"
+    # What the host suffers from now is not the attack of this morning.
+    document["now"] = memory(0.01, 0)
+    assert found(plan(document))["xmlrpc_attack"]["severity"] == "high"
+    assert found(plan(flooded(now=memory(0.01, 0))))["xmlrpc_attack"]["severity"] == "critical"
 
 
 def test_both_logs_of_a_site_count_together() -> None:
-    halves = [row(evenly(30, 24, many(700)), log=f"/var/log/nginx/{name}.log") for name in "ab"]
+    halves = [row(evenly(30, 24, many(350)), log=f"/var/log/nginx/{name}.log") for name in "ab"]
     halves[1]["timeline"]["from"] = iso(MIDNIGHT + 600)
     single = row(evenly(15, 24, many(350)))
     assert plan(evidence(single))["verdict"] == "quiet"
