@@ -136,6 +136,17 @@ ANALYZE TABLE wp_aiowps_audit_log;
 PURGE = "DELETE FROM wp_aiowps_audit_log WHERE created < UNIX_TIMESTAMP() - 7 * 86400"
 
 
+# What each failed login costs while the plugin looks for earlier ones: it reads the whole table.
+LOOK_UPS = """
+BEGIN NOT ATOMIC
+  DECLARE until_then DATETIME DEFAULT SYSDATE() + INTERVAL 90 SECOND;
+  REPEAT
+    SELECT COUNT(*) INTO @found FROM wp_aiowps_audit_log WHERE created < 0;
+  UNTIL SYSDATE() > until_then END REPEAT;
+END
+"""
+
+
 def fill_audit_table(host: hosts.Host) -> None:
     """500,000 failed logins, all of them due for the purge."""
     inside(host, "mysql", "wordpress", stdin=AUDIT_TABLE)
@@ -167,3 +178,14 @@ def endless_purge(host: hosts.Host) -> Iterator[None]:
             # The host is removed next: nobody has to wait for half a million rows to come back.
             purge.terminate()
         holder.stdin.close()
+
+
+@contextmanager
+def busy_database(host: hosts.Host) -> Iterator[None]:
+    """MariaDB reads the audit table over and over, for a minute and a half at most."""
+    mysql = ["mysql", "wordpress", "--delimiter=//", "-e", LOOK_UPS]
+    command = ["podman", *podman.runtime_arguments(), "exec", host.container, *mysql]
+    with subprocess.Popen(command) as reading:
+        yield
+        assert reading.poll() is None, "the database was not busy to the end"
+        reading.terminate()

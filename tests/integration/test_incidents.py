@@ -273,16 +273,19 @@ def test_incident_b_is_the_work_that_an_attack_left_behind(
     replay.write(host, f"{HTTPD_LOG}.1", log_lines.written(everyday(attack[1], 10), direct))
     replay.write(host, HTTPD_LOG, log_lines.written(everyday(now, 12)))
     time.sleep(max(since + LONG_STATEMENT - time.monotonic(), 0))
-    judged = Judged(playbook, host)
+    with replay.busy_database(host):
+        judged = Judged(playbook, host)
 
+    # The web server, whose log shows an attack, is not what burns the CPU.
+    assert judged.evidence["now"]["busiest"][0]["name"] == "mariadbd"
     database = judged.evidence["database"]
     assert database["reachable"]
     (table,) = [one for one in database["tables"] if one["table"] == "wp_aiowps_audit_log"]
     assert (table["purge_column"], table["indexed"]) == ("created", False)
     assert table["rows"] > 300_000
-    (statement,) = [one for one in database["statements"] if "wp_aiowps_audit_log" in one["text"]]
-    assert statement["text"].startswith("DELETE")
-    assert statement["seconds"] >= LONG_STATEMENT - 5
+    longest = max(database["statements"], key=lambda one: one["seconds"])
+    assert longest["text"].startswith("DELETE FROM wp_aiowps_audit_log")
+    assert longest["seconds"] >= LONG_STATEMENT - 5
 
     assert judged.plan["sites"] == {BLOG: "aftermath", SECOND: "quiet"}
     for name in ("database_long_statement", "audit_index_missing", "audit_table_large"):
