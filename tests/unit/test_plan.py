@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.wpward.wordpress.plugins.filter.plan import FilterModule
+from ansible_collections.wpward.wordpress.plugins.filter.plan_problem import plan_problem
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import SEVERITIES, quote
 from unit.plan_cases import database, memory, now
 from unit.plan_traffic import MIDNIGHT, SITE, evenly, evidence, iso, many, row
@@ -299,6 +300,21 @@ def test_what_makes_no_sense_is_one_sentence(arguments: Any, words: list[str]) -
     assert "\n" not in str(refused.value)
     for word in words:
         assert word in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (({},), ""),
+        (({"xmlrpc": "trusted"}, {"slow_hours": 12}, ["192.0.2.7"]), ""),
+        (({"xmlrpc": "shut"},), "'shut'"),
+        (({}, {"slow_hours": "12"}), "'12'"),
+        (({}, {}, ["nonsense"]), "nonsense"),
+    ],
+)
+def test_settings_are_checked_without_evidence(arguments: Any, word: str) -> None:
+    problem = plan_problem(*arguments)
+    assert bool(problem) == bool(word) and word in problem and "\n" not in problem
 
 
 HOSTILE = "\x1b[2J{{ lookup('pipe', 'id') }}{%raw%}{{{#\u202e\r\n<script>" + "A" * 5000
