@@ -8,7 +8,7 @@ requests of all lines, a set makes them few, and only where some of those matter
 from __future__ import annotations
 
 import re
-from typing import Callable, Iterator, Pattern, Tuple, Union
+from typing import Callable, Iterator, Match, Pattern, Tuple, Union
 
 from ansible_collections.wpward.wordpress.plugins.module_utils.line_format import (
     BACKSLASH,
@@ -139,11 +139,22 @@ class LineFinder:
         starts: set[int] = set()
         for request in wanted:
             starts.update(_line_starts(self._lead + request + b'"', buffer, end))
-        matches = (self._pattern.match(buffer, start, end) for start in starts)
+        matches = (self._match(buffer, start, end) for start in starts)
         return [match.groups(b"") for match in matches if match]
 
+    def _is_one_line(self, text: bytes) -> bool:
+        return text.rfind(b"\n") == 0 and not (self._backslash and b"\\" in text)
+
+    def _match(self, buffer: Buffer, start: int, end: int) -> Match[bytes] | None:
+        """One line."""
+        if self._quick is not None:
+            match = self._quick.match(buffer, start, end)
+            if match and self._is_one_line(match.group()):
+                return match
+        return self._pattern.match(buffer, start, end)
+
     def _all(self, buffer: Buffer, end: int) -> list[Line]:
-        """The fields of all lines."""
+        """All lines."""
         if self._quick is not None and not (self._backslash and buffer.find(b"\\", 0, end) >= 0):
             lines: list[Line] = self._quick.findall(buffer, 0, end)
             if len(lines) == buffer.count(b"\n", 0, end - 1):

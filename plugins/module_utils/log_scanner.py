@@ -45,6 +45,10 @@ Tallies = Dict[Group, Tally]
 
 ROOM = 16_000
 """Keys for all of a log's counters."""
+_BATCH = 2500
+_BATCH_TEXT = 8 * 1024 * 1024
+"""Lines that are counted together, and bytes of the log behind which there may be fewer: both bound
+the memory that they take, as a client chooses the length of its line."""
 _MEMO = 1024 * 1024
 
 
@@ -204,10 +208,20 @@ class Scanner:
             self._newest = newest
             self._minutes.clear()
             self._seconds.clear()
-        for end in self._buffer.fill(stream, at_line, length):
-            self._count(self._finder.lines(self._buffer.data, end) if end else [])
-            if time.monotonic() > self._deadline:
-                return False
+        lines: list[Line] = []
+        text = 0
+        try:
+            for end in self._buffer.fill(stream, at_line, length):
+                lines += self._finder.lines(self._buffer.data, end) if end else []
+                text += end
+                if len(lines) >= _BATCH or text >= _BATCH_TEXT:
+                    self._count(lines)
+                    lines, text = [], 0
+                if time.monotonic() > self._deadline:
+                    return False
+        finally:
+            # A file that turns out to be damaged counts up to there.
+            self._count(lines)
         return True
 
     def _count(self, lines: list[Line]) -> None:
