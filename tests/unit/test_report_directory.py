@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import multiprocessing
 from pathlib import Path
@@ -55,6 +56,25 @@ def test_the_last_page_holds_every_host_that_wrote_at_the_same_time(tmp_path: Pa
     assert {path.stat().st_mode & 0o777 for path in directory.iterdir()} == {0o600}
     assert directory.stat().st_mode & 0o777 == 0o700
     assert directory.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_one_writer_waits_for_the_other(tmp_path: Path) -> None:
+    directory = tmp_path / "run"
+    directory.mkdir()
+    fork = multiprocessing.get_context("fork")
+    writer = fork.Process(target=save, args=(directory, document("a")), daemon=True)
+    with (directory / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        writer.start()
+        writer.join(0.5)
+        assert writer.is_alive()
+        assert (directory / "a.json").exists()
+        assert not (directory / "report.html").exists()
+        # The writer has inherited the file, so that closing it here would not be enough.
+        fcntl.flock(lock, fcntl.LOCK_UN)
+    writer.join(30)
+    assert writer.exitcode == 0
+    assert (directory / "report.html").exists()
 
 
 def test_a_page_that_was_begun_after_the_document_is_not_written_again(
