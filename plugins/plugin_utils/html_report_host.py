@@ -42,6 +42,7 @@ OUTCOMES = {
     "rollback_failed": ("bad", "NOT hardened, putting back failed"),
     "failed": ("bad", "NOT hardened, nothing changed"),
     "nothing_to_do": ("plain", "Nothing calls for a remedy"),
+    "nothing_to_do": ("plain", "No finding calls for a remedy, nothing changed"),
     "probed": ("plain", "Probed, nothing changed"),
     "proven": ("good", "Proven: shut, and the sites work"),
     "unproven": ("bad", "NOT proven"),

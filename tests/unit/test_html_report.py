@@ -7,6 +7,7 @@ import copy
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,10 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils.html_report impor
     file_name,
     render,
 )
-from ansible_collections.wpward.wordpress.plugins.plugin_utils.html_report_host import host_view
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.html_report_host import (
+    OUTCOMES,
+    host_view,
+)
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.html_report_values import (
     moment,
     number,
@@ -286,6 +290,13 @@ def test_a_wrong_type_is_shown_as_little_as_nothing() -> None:
                 host_view(document, "host-1", "")
             except Exception as error:
                 raise AssertionError(f"{value!r} at {place}") from error
+
+
+def test_every_outcome_of_the_summary_has_words_on_the_page() -> None:
+    role = Path(__file__).resolve().parents[2] / "roles" / "report" / "templates"
+    outcomes = re.findall(r"^  '(\w+)': '", (role / "summary.txt.j2").read_text(), re.MULTILINE)
+    assert len(outcomes) > 9
+    assert set(outcomes) <= set(OUTCOMES)
 
 
 def test_values_as_people_write_them() -> None:
