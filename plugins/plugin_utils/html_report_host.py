@@ -41,7 +41,6 @@ OUTCOMES = {
     "rolled_back": ("bad", "NOT hardened: put back as it was"),
     "rollback_failed": ("bad", "NOT hardened, putting back failed"),
     "failed": ("bad", "NOT hardened, nothing changed"),
-    "nothing_to_do": ("plain", "No finding calls for a remedy, nothing changed"),
     "probed": ("plain", "Probed, nothing changed"),
     "proven": ("good", "Proven: shut, and the sites work"),
     "unproven": ("bad", "NOT proven"),
