@@ -182,6 +182,9 @@ def test_incident_a_the_operators_own_cures_are_told_for_what_they_are(
     replay.reload_nginx(host)
     judged = Judged(playbook, host)
 
+    loops = judged.traffic(BLOG)
+    assert loops["statuses"]["500"] > 0
+    assert [one["address"] for one in loops["clients"]] == ["127.0.0.1"]
     assert {"nginx_open_files", "nginx_worker_connections"} <= judged.errors()
     assert judged.traps() >= {
         "self_proxy", "error_log_off", "off_file", "xmlrpc_log_off", "xmlrpc_without_php",
