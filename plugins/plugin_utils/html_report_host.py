@@ -41,6 +41,7 @@ OUTCOMES = {
     "rolled_back": ("bad", "NOT hardened: put back as it was"),
     "rollback_failed": ("bad", "NOT hardened, putting back failed"),
     "failed": ("bad", "NOT hardened, nothing changed"),
+    "nothing_to_do": ("plain", "Nothing calls for a remedy"),
     "probed": ("plain", "Probed, nothing changed"),
     "proven": ("good", "Proven: shut, and the sites work"),
     "unproven": ("bad", "NOT proven"),
