@@ -55,7 +55,7 @@ def lead_of(line_format: LineFormat) -> bytes | None:
 def quick_pattern(line_format: LineFormat) -> Pattern[bytes] | None:
     """An expression that reads a usual line twice as fast as the format's own.
 
-    Its loops exclude one character each, so it might run over the end of a damaged line. But where
+    Its loops do not look for the line's end, so it might run over that of a damaged line. But where
     it finds as many lines as a text has, it has read each as the format's own expression would:
     both end a value at the same mark. (Not so with quotes that have a backslash before them.)
     """
@@ -76,13 +76,14 @@ def quick_pattern(line_format: LineFormat) -> Pattern[bytes] | None:
             mark = following.lstrip(b" ")[:1] if part.words else following[:1]
             if not mark or (part.words and part.name and following[:1] == b" "):
                 return None
-            shape = b"[^" + re.escape(mark) + b"]*"
+            quoted = mark == b'"'
+            shape = rb'[^"]*' if quoted else b"[^" + re.escape(mark) + rb'"]+'
         pieces.append(b"(" + shape + b")" if part.name else shape)
         if part.name:
             if part.name != fields.pop(0):
                 return None
             if not fields:
-                pieces.append(re.escape(following[:1]))
+                pieces.append(re.escape(following))
                 if following == b'"' and following is parts[-1]:
                     pieces.append(rb"(?![^\r\n])")
     return re.compile(b"".join(pieces))
