@@ -89,6 +89,8 @@ def show(document: dict[str, Any], console: Console) -> None:
     if len(rows) > ROWS:
         console.print(f"and {len(rows) - ROWS} more rows in the report")
     for log in evidence["logs"]:
-        console.print(_plain(f"read: {log['path']} ({log['format']}, {plural(log['files'], 'file')})"))
+        console.print(
+            _plain(f"read: {log['path']} ({log['format']}, {plural(log['files'], 'file')})")
+        )
     for problem in evidence["problems"]:
         console.print(_plain(f"problem: {problem['message']}", "yellow"))

@@ -39,7 +39,13 @@ PLAN = {
     "verdict": "attack",
     "sites": {},
     "findings": [
-        {"id": f"f{number}", "severity": "high", "site": "s/", "title": "T", "message": f"m{number}"}
+        {
+            "id": f"f{number}",
+            "severity": "high",
+            "site": "s/",
+            "title": "T",
+            "message": f"m{number}",
+        }
         for number in range(7)
     ],
     "remedies": [],
@@ -86,7 +92,7 @@ def test_a_run_in_check_mode_leaves_one_page_and_touches_no_host(tmp_path: Path)
     assert document["plan"] == PLAN
     assert (document["outcome"], document["run"], document["checks"]) == ("probed", None, None)
     page = (directory / "report.html").read_text()
-    assert page.count("<section class=\"host\"") == 3
+    assert page.count('<section class="host"') == 3
     assert "It failed or could not be reached" in page
     assert "{{ 7 * 7 }} &lt;b&gt;" in page
     assert f"report   {directory}/report.html" in output
