@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from ansible_collections.wpward.wordpress.plugins.module_utils import claims, known_networks
 from ansible_collections.wpward.wordpress.plugins.module_utils.endpoint import CLOSED, OPEN
@@ -264,6 +265,12 @@ def _false_claims(here: Sequence[Judged], verdict: str) -> list[Finding]:
     return findings
 
 
+def _local_proxy(address: str) -> str:
+    if ip_address(address).is_loopback:
+        return f"a proxy of your own ({quote(address)})"
+    return f"a private network, most likely a proxy of your own ({quote(address)})"
+
+
 def _behind_edge(here: Sequence[Judged], verdict: str) -> list[Finding]:
     hidden = [one.traffic for one in here if one.judgement.behind_edge]
     if not hidden:
@@ -271,9 +278,7 @@ def _behind_edge(here: Sequence[Judged], verdict: str) -> list[Finding]:
     traffic = max(hidden, key=lambda one: one.hits)
     networks = [party for party in known_networks.EDGES if traffic.parties[party]]
     local = [address for address in traffic.clients if is_local(address)]
-    whose = " and ".join(
-        networks + [f"a proxy of your own ({quote(address)})" for address in local[:1]]
-    )
+    whose = " and ".join(networks + [_local_proxy(address) for address in local[:1]])
     return [
         make(
             "behind_cdn",
