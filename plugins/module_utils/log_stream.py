@@ -61,6 +61,13 @@ class PlainStream:
         return count
 
 
+def _end(complete: bool) -> int:
+    """The file's end; an error where the compressed text does not end there."""
+    if not complete:
+        raise UnreadableLog(0, "it is cut off")
+    return 0
+
+
 class GzipStream:
     """gzip members, without the layers of gzip.open: a quarter faster."""
 
@@ -74,7 +81,7 @@ class GzipStream:
             if not self._input:
                 self._input = os.read(self._descriptor, _INPUT)
                 if not self._input:
-                    return 0
+                    return _end(self._inflate.eof)
             if self._inflate.eof:
                 # What follows the last member may be padding, as on a tape.
                 if not self._input.strip(b"\0"):
@@ -118,7 +125,7 @@ class FrameStream:
             elif self._decompressor.needs_input and not data:
                 data = os.read(self._descriptor, _INPUT)
                 if not data:
-                    return 0
+                    return _end(False)
             try:
                 output = self._decompressor.decompress(data, len(room))
             except self._errors as error:

@@ -31,6 +31,15 @@ FirstSecond = Callable[[bytes], Optional[int]]
 """The time of the first line in a block that has one, in seconds since the epoch; None without."""
 
 
+def _next_data(descriptor: int, place: int) -> int:
+    """Where the next bytes are that were written: a log that was truncated under a server that
+    does not append begins with a hole of its former size."""
+    try:
+        return os.lseek(descriptor, place, os.SEEK_DATA)
+    except OSError:
+        return place
+
+
 def position(descriptor: int, size: int, second: int, first_second: FirstSecond) -> int:
     """A place in a plain file before every line of that time or later, and at most DISORDER and a
     probe's length before it. Raises OSError."""
@@ -38,9 +47,10 @@ def position(descriptor: int, size: int, second: int, first_second: FirstSecond)
     low, high = 0, size
     while high - low > PROBE:
         middle = (low + high) // 2
-        found = first_second(os.pread(descriptor, PROBE, middle))
+        place = _next_data(descriptor, middle)
+        found = first_second(os.pread(descriptor, PROBE, place)) if place < high else None
         if found is not None and found < wanted:
-            low = middle
+            low = place
         else:
             high = middle
     return low
