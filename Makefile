@@ -5,7 +5,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help setup demo test unit lint bench docs build clean
+.PHONY: help setup demo test unit lint fuzz bench docs build clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,8 +28,12 @@ unit: $(VENV)/ready ## Run the tests that need no host
 lint: $(VENV)/ready ## Run the linters and type checks only
 	$(VENV)/bin/pytest tests/lint
 
+fuzz: $(VENV)/ready ## Feed the log scanner ten million hostile lines (ten minutes)
+	$(PY) tests/fuzz/access_log.py
+
 bench: $(VENV)/ready ## Measure every figure that the README quotes
 	$(PY) bench/flood.py
+	$(PY) bench/scan.py
 
 docs: $(VENV)/ready ## Generate the reference under docs/ from the modules' and roles' own specifications
 	$(PY) docs/generate.py
