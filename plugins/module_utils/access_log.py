@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from dataclasses import dataclass, field
@@ -255,19 +256,29 @@ def scan_log(
     scanner = Scanner(line_format, classify, identities, deadline)
     reader = _LogReader(path, line_format, scanner, deadline, problems, may_share)
     result = LogResult(path, since, scanner.tallies)
-    reader.read(since, _FOREVER)
-    while (
-        earliest is not None
-        and reader.complete
-        and since > earliest
-        and _had_begun(scanner.tallies, since)
-    ):
-        until, since = since, max(earliest, since - max(_DAY, result.since - since))
-        reader.read(since, until)
-        result.extended = True
-    result.since = since
+    # Nothing here refers back to itself, and the collector would look at every line again.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        _read(reader, result, scanner.tallies, earliest)
+    finally:
+        if collecting:
+            gc.enable()
     result.files = len(reader.files)
     result.bytes_read = scanner.bytes_read
     result.seconds = time.monotonic() - began
     result.complete = reader.complete
     return result
+
+
+def _read(reader: _LogReader, result: LogResult, tallies: Tallies, earliest: int | None) -> None:
+    """Read the window, and further back where that does not show how it began."""
+    since = result.since
+    reader.read(since, _FOREVER)
+    while (
+        earliest is not None and reader.complete and since > earliest and _had_begun(tallies, since)
+    ):
+        until, since = since, max(earliest, since - max(_DAY, result.since - since))
+        reader.read(since, until)
+        result.extended = True
+    result.since = since

@@ -64,7 +64,7 @@ def target_of(request: bytes) -> bytes:
     return target if space and protocol.startswith(b"HTTP/") else rest
 
 
-def _status(text: bytes) -> bytes:
+def status_of(text: bytes) -> bytes:
     return text if len(text) == 3 and text.isdigit() else OTHER
 
 
@@ -137,6 +137,7 @@ class Scanner:
         self._minutes: Memo[int | None] = Memo(self._minute_of, _MEMO)
         self._seconds: Memo[int | None] = Memo(self._second_of, _MEMO)
         self._classes: Memo[Classes] = Memo(self._classes_of, _MEMO)
+        self._statuses: Memo[bytes] = Memo(status_of, _MEMO)
         self._methods: Memo[bytes] = Memo(self._method_of, _MEMO)
         self._claims: Memo[str | None] = Memo(identities.claim_of, _MEMO)
         self._buffer = LineBuffer()
@@ -226,43 +227,51 @@ class Scanner:
 
     def _count(self, lines: list[Line]) -> None:
         get_key = self._columns.key
-        keys = Counter(map(get_key, lines))
-        groups: dict[Group, dict[Key, int]] = {}
-        for key, number in keys.items():
-            for group in self._classes[key]:
-                groups.setdefault(group, {})[key] = number
-        for group, wanted in groups.items():
-            chosen = lines
-            if len(wanted) < len(keys):
-                chosen = [line for line in lines if get_key(line) in wanted]
-            self._add(group, chosen)
+        together: dict[Classes, list[Line]] = {}
+        add_for = {}
+        for key in set(map(get_key, lines)):
+            add_for[key] = together.setdefault(self._classes[key], []).append
+        for line in lines:
+            add_for[get_key(line)](line)
+        for groups, chosen in together.items():
+            if groups:
+                self._add(groups, chosen)
 
-    def _in_window(self, second: int | None) -> bool:
-        return second is not None and self._since <= second < self._until
-
-    def _add(self, group: Group, lines: list[Line]) -> None:
+    def _add(self, groups: Classes, lines: list[Line]) -> None:
         columns = self._columns
         stamps = Counter(map(columns.stamp_and_status, lines))
-        outside = {stamp for stamp, _status in stamps if not self._in_window(self._seconds[stamp])}
-        if outside:
-            lines = [line for line in lines if line[columns.time] not in outside]
+        seconds = self._seconds_in_window(stamps)
+        if None in seconds.values():
+            lines = [line for line in lines if seconds[line[columns.time]] is not None]
             stamps = Counter(map(columns.stamp_and_status, lines))
         if not lines:
             return
-        times: Counter[tuple[int, bytes]] = Counter()
+        times: dict[tuple[int, bytes], int] = {}
         for (stamp, status), count in stamps.items():
-            times[self._second(stamp), _status(status)] += count
-        tally = self._tally(group)
-        tally.add(
-            Hits(
-                total=len(lines),
-                times=times,
-                methods=self._methods_of(lines),
-                clients=self._clients(lines),
-                claimed=self._claimed(lines),
-                joint=self._joint(lines) if tally.joint is not None else {},
-            )
+            second = seconds[stamp]
+            assert second is not None, "lines without a time have been left out"
+            key = second, self._statuses[status]
+            times[key] = times.get(key, 0) + count
+        tallies = [self._tally(group) for group in groups]
+        hits = Hits(
+            total=len(lines),
+            times=times,
+            methods=self._methods_of(lines),
+            clients=self._clients(lines),
+            claimed=self._claimed(lines),
+            joint=self._joint(lines) if any(one.joint is not None for one in tallies) else {},
         )
+        for tally in tallies:
+            tally.add(hits)
+
+    def _seconds_in_window(self, stamps: Iterable[tuple[bytes, bytes]]) -> dict[bytes, int | None]:
+        """None for stamps outside of it, and for what is no time."""
+        known, since, until = self._seconds, self._since, self._until
+        found: dict[bytes, int | None] = {}
+        for stamp, _status in stamps:
+            second = known[stamp]
+            found[stamp] = second if second is not None and since <= second < until else None
+        return found
 
     def _tally(self, group: Group) -> Tally:
         tally = self.tallies.get(group)
@@ -308,5 +317,5 @@ class Scanner:
             zip(*(_column(place, lines) for place in places))
         ).items():
             minute = self._second(stamp) // 60
-            joint[minute, address, _status(status), self._methods[method]] += count
+            joint[minute, address, self._statuses[status], self._methods[method]] += count
         return joint

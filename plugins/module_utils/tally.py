@@ -138,13 +138,17 @@ class Tally:
         self.hits += hits.total
         seconds: dict[int, int] = {}
         minutes: dict[int, int] = {}
-        for (second, _status), count in hits.times.items():
+        line: dict[tuple[int, bytes], int] = {}
+        for (second, status), count in hits.times.items():
             seconds[second] = seconds.get(second, 0) + count
+            place = second // 60 * 60, status
+            line[place] = line.get(place, 0) + count
+        for (second, _status), count in line.items():
             minutes[second // 60] = minutes.get(second // 60, 0) + count
         self._spread(min(seconds), max(seconds))
         self.seconds.update(seconds, share)
         self.minutes.update(minutes, share)
-        self.timeline.update(hits.times, share)
+        self.timeline.update(line, share)
         self.methods.update(hits.methods)
         self._add_clients(hits.clients)
         for claim, clients in hits.claimed.items():
