@@ -10,6 +10,7 @@ from typing import Any, Mapping, Sequence
 from ansible_collections.wpward.wordpress.plugins.module_utils import (
     access_log,
     claims,
+    deny_log,
     httpd_log_format,
     known_networks,
     log_format,
@@ -53,6 +54,8 @@ def _logs(vhosts: Sequence[VirtualHost]) -> list[_Log]:
     for vhost in vhosts:
         server = vhost.id.partition(":")[0]
         for written in vhost.access_logs:
+            if server == "nginx" and written.format == deny_log.FORMAT:
+                continue
             log = logs.setdefault(
                 real_path(written.path), _Log(written.path, server, written.format)
             )
@@ -102,18 +105,21 @@ def collect(
     vhosts: Sequence[VirtualHost],
     sites: Sequence[Site],
     formats: Mapping[str, Mapping[str, str]],
+    deny_logs: Sequence[str],
     since: int,
     deadline: float,
     problems: Problems,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The evidence's ``logs`` and ``access``.
 
-    ``formats``: by server, texts of the configured log formats by their names. ``since``: seconds
-    since the epoch. ``deadline``: ``time.monotonic()``; each log has an equal share of what is
-    left.
+    ``formats``: by server, texts of the configured log formats by their names. ``deny_logs``: what
+    deny_log.paths() found. ``since``: seconds since the epoch. ``deadline``: ``time.monotonic()``;
+    each log has an equal share of what is left.
     """
-    read: list[dict[str, Any]] = []
-    rows: list[dict[str, Any]] = []
+    everywhere = SiteFinder(sites, vhosts)
+    now = time.monotonic()
+    share = now + max(deadline - now, 0) / 4
+    read, rows = deny_log.collect(deny_logs, everywhere, IDENTITIES, since, share, problems)
     logs = _logs(vhosts)
     for number, log in enumerate(logs):
         line_format = _line_format(log, formats.get(log.server, {}), problems)

@@ -14,6 +14,7 @@ from typing import Any, Sequence
 from ansible_collections.wpward.wordpress.plugins.module_utils import (
     access_evidence,
     database,
+    deny_log,
     error_logs,
     host_facts,
     host_state,
@@ -199,7 +200,13 @@ def collect(request: Request) -> dict[str, Any]:
         )
     with budget.part("access") as deadline:
         document["logs"], document["access"] = access_evidence.collect(
-            web.vhosts, web.sites, web.log_formats(), request.since, deadline, problems
+            web.vhosts,
+            web.sites,
+            web.log_formats(),
+            deny_log.paths(web.nginx.config) if web.nginx else [],
+            request.since,
+            deadline,
+            problems,
         )
     if request.resolve_claims:
         with budget.part("names", at_most=request.time_budget / 4) as deadline:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from pathlib import Path
 from typing import Any, Iterator, Sequence
 
@@ -34,6 +35,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.traps import (
 from ansible_collections.wpward.wordpress.plugins.module_utils.wordpress_discovery import Site
 
 _BUFFERED = ("buffer=", "flush=", "gzip")
+_WITHIN_A_SECOND = re.compile(r"flush=(?:[01]s?|\d{1,3}ms)")
 _FOLLOWING = ("/", "/index.php")
 
 
@@ -43,6 +45,13 @@ def _mentions_xmlrpc(directive: Directive) -> bool:
 
 def _passes(level: Sequence[Directive]) -> bool:
     return any(one.name.endswith("_pass") and one.args for one in level)
+
+
+def _is_late(words: Sequence[str]) -> bool:
+    """Whether a log's parameters have it written more than a second after the request."""
+    return any(word.startswith(_BUFFERED) for word in words) and not any(
+        _WITHIN_A_SECOND.fullmatch(word) for word in words
+    )
 
 
 class _Finder:
@@ -138,9 +147,7 @@ class _Finder:
             levels.append((only_site(server.vhost), list(self._walk(inside))))
         for site, level in levels:
             for one in level:
-                if one.name == "access_log" and any(
-                    word.startswith(_BUFFERED) for word in one.args[2:]
-                ):
+                if one.name == "access_log" and _is_late(one.args[2:]):
                     detail = "This log is written with a delay, and so is every ban that reads it."
                     yield self._trap("access_log_buffered", one, site, detail)
 

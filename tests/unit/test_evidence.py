@@ -232,6 +232,28 @@ def test_a_host_without_anything(host: Host, monkeypatch: pytest.MonkeyPatch) ->
     assert document["vhosts"] == document["sites"] == document["access"] == []
 
 
+def test_what_is_refused_already_is_still_seen(host: Host) -> None:
+    lines = [f"1445500000.00{number} 192.0.2.{number} xmlrpc blog.example" for number in range(3)]
+    lines += ["1445500001.000 192.0.2.7 rest_users ", "1445500001.000 192.0.2.7 0 blog.example"]
+    (host.base / "log/wpward-deny.log").write_text("\n".join(lines) + "\n")
+    (host.base / "conf.d/wpward.conf").write_text(
+        "log_format wpward '$msec $remote_addr $wpward_rule $server_name';\n"
+        "server { server_name other.example; location = /.wpward/deny {\n"
+        f"access_log {host.base}/log/wpward-deny.log wpward buffer=16k flush=1s; }} }}\n"
+    )
+    document = host.collect()
+    refused = [row for row in document["access"] if row["log"].endswith("wpward-deny.log")]
+    assert [(row["site"], row["endpoint"], row["statuses"]) for row in refused] == [
+        ("blog.example/", "rest_users", {"403": 1}),
+        ("blog.example/", "xmlrpc", {"403": 3}),
+    ]
+    assert refused[1]["timeline"]["counts"] == {"403": [3]}
+    assert refused[1]["distinct_clients"] == 3
+    assert document["logs"][0]["format"] == "wpward"
+    assert "log_format_unusable" not in problem_ids(document)
+    assert document["traps"] == []
+
+
 def test_a_server_that_only_lies_there_serves_nobody(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:

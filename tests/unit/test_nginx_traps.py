@@ -291,6 +291,9 @@ def test_a_log_that_is_off_for_all_is_off_for_xmlrpc_too(host: Host) -> None:
         ("/x/a.log combined gzip=1", True),
         ("/x/a.log combined if=$x", False),
         ("/x/a.log", False),
+        ("/var/log/b.log combined buffer=64k flush=1s", False),
+        ("/var/log/b.log combined buffer=64k flush=500ms", False),
+        ("/var/log/b.log combined buffer=64k flush=10s", True),
     ],
 )
 def test_buffered_access_logs(host: Host, value: str, buffered: bool) -> None:
