@@ -73,7 +73,8 @@ def collect(
         for (site, endpoint), tally in sorted(
             result.tallies.items(), key=lambda item: (item[0][0] or "", item[0][1])
         ):
-            row = {"site": site, "log": path, "endpoint": endpoint, **tally.describe()}
+            row: dict[str, Any] = {"site": site, "log": path, "endpoint": endpoint}
+            row.update(tally.describe())
             row["statuses"] = _as_refused(row["statuses"])
             row["timeline"]["counts"] = _as_refused(row["timeline"]["counts"])
             rows.append(row)
