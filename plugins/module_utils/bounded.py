@@ -39,7 +39,8 @@ class TopCounter:
     """The most frequent keys. Exact as long as they fit; then the rarer half is dropped now and
     then, and what is kept or comes back is a lower bound.
 
-    A key that makes up more than one in ``capacity / 2`` of what is counted is never lost.
+    A key that at all times makes up more than one in ``capacity / 2`` of what was counted is never
+    lost.
     """
 
     def __init__(self) -> None:

@@ -8,12 +8,13 @@ requests of all lines, a set makes them few, and only where some of those matter
 from __future__ import annotations
 
 import re
-from typing import Callable, Iterator, Match, Pattern, Tuple, Union
+from typing import Callable, Iterable, Iterator, Match, Pattern, Tuple, Union
 
 from ansible_collections.wpward.wordpress.plugins.module_utils.line_format import (
     BACKSLASH,
     HEX,
     LineFormat,
+    Part,
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.request_filter import (
     RequestFilter,
@@ -52,6 +53,18 @@ def lead_of(line_format: LineFormat) -> bytes | None:
     return found.group()
 
 
+def _joined(parts: Iterable[Part]) -> list[Part]:
+    """With texts that follow each other in one piece."""
+    joined: list[Part] = []
+    for part in parts:
+        before = joined[-1] if joined else None
+        if isinstance(part, bytes) and isinstance(before, bytes):
+            joined[-1] = before + part
+        else:
+            joined.append(part)
+    return joined
+
+
 def quick_pattern(line_format: LineFormat) -> Pattern[bytes] | None:
     """An expression that reads a usual line twice as fast as the format's own.
 
@@ -61,8 +74,8 @@ def quick_pattern(line_format: LineFormat) -> Pattern[bytes] | None:
     """
     pieces = [rb"\n"]
     fields = list(line_format.fields)
-    parts = line_format.parts
-    for part, following in zip(parts, (*parts[1:], b"")):
+    parts = _joined(line_format.parts)
+    for part, following in zip(parts, [*parts[1:], b""]):
         if not fields:
             break
         if isinstance(part, bytes):

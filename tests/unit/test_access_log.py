@@ -30,7 +30,8 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.log_format import
     COMBINED,
     compile_format,
 )
-from ansible_collections.wpward.wordpress.plugins.module_utils.log_scanner import target_of
+from ansible_collections.wpward.wordpress.plugins.module_utils.log_scanner import Scanner, target_of
+from ansible_collections.wpward.wordpress.plugins.module_utils.log_time import seconds_of
 from ansible_collections.wpward.wordpress.plugins.module_utils.problems import Problems
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -406,3 +407,25 @@ def test_a_million_addresses_do_not_grow_the_memory(tmp_path: Path) -> None:
 )
 def test_the_target_in_a_request_line(request_line: bytes, target: bytes) -> None:
     assert target_of(request_line) == target
+
+
+@given(
+    st.one_of(
+        st.from_regex(
+            rb"[0-3]\d/(Jan|Feb|Dec|Foo)/20[0-2]\d:[0-2]\d:[0-6]\d:[0-6]\d [+-]\d\d\d\d",
+            fullmatch=True,
+        ),
+        st.from_regex(
+            rb"20[0-2]\d-[01]\d-[0-3]\dT[0-2]\d:[0-6]\d:[0-6]\d([+-]\d\d:\d\d|Z)?", fullmatch=True
+        ),
+        st.from_regex(rb"(Jan|Dec) [ 1-3]\d [0-2]\d:[0-6]\d:[0-6]\d", fullmatch=True),
+        st.from_regex(rb"\d{10}\.\d{3}", fullmatch=True),
+        st.binary(max_size=30),
+    )
+)
+def test_times_are_read_as_one_by_one(stamp: bytes) -> None:
+    """Though only each minute is read in full."""
+    scanner = Scanner(
+        compile_format(COMBINED), classify, access_log.UNKNOWN, deadline=time.monotonic()
+    )
+    assert scanner._seconds[stamp] == seconds_of(stamp)
