@@ -34,6 +34,7 @@ fuzz: $(VENV)/ready ## Feed the log scanner ten million hostile lines (ten minut
 bench: $(VENV)/ready ## Measure every figure that the README quotes
 	$(PY) bench/flood.py
 	$(PY) bench/scan.py
+	$(PY) bench/probe.py
 
 docs: $(VENV)/ready ## Generate the reference under docs/ from the modules' and roles' own specifications
 	$(PY) docs/generate.py
