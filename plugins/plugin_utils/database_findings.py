@@ -32,10 +32,9 @@ _SYSTEM_USERS = ("system user", "event_scheduler")
 def find(case: Case) -> list[Finding]:
     """All of them; their site is the one that has the table's plugin, where only one has."""
     database = mapping(case.evidence.get("database"))
-    tables = database.get("tables") or ()
     busiest = _busiest(case)
-    findings = _statements(case, database.get("statements") or (), tables, busiest)
-    for table in tables:
+    findings = _statements(case, busiest)
+    for table in _tables(case):
         findings += _table(case, table, busiest)
     slow_log = mapping(database.get("slow_log"))
     if findings and slow_log and not slow_log["enabled"]:
@@ -57,11 +56,7 @@ def concerned(case: Case) -> list[str]:
     """The sites that have a plugin whose table is in trouble; where none is known to have it, the
     host's only site."""
     ids = [site["id"] for site in case.part("sites")]
-    plugins = {
-        table.get("plugin")
-        for table in mapping(case.evidence.get("database")).get("tables") or ()
-        if _table(case, table, "")
-    }
+    plugins = {table.get("plugin") for table in _tables(case) if _table(case, table, "")}
     having = [site["id"] for site in case.part("sites") if plugins & set(site.get("plugins") or ())]
     return having or (ids if len(ids) == 1 else [])
 
@@ -72,25 +67,40 @@ def _busiest(case: Case) -> str:
     if not busiest:
         return ""
     first = max(busiest, key=lambda one: one["cpu_share"])
-    if first["name"] not in _SERVERS:
+    if first["name"] not in _SERVERS or first["cpu_share"] < case.limits["busiest_cores"]:
         return ""
     return f"; {quote(first['name'])} is the busiest process ({first['cpu_share'] * 100:.0f} % CPU)"
 
 
-def _statements(
-    case: Case,
-    statements: Sequence[Mapping[str, Any]],
-    tables: Sequence[Mapping[str, Any]],
-    busiest: str,
-) -> list[Finding]:
-    names = {table["table"] for table in tables}
-    long = [
+def _tables(case: Case) -> Sequence[Mapping[str, Any]]:
+    return mapping(case.evidence.get("database")).get("tables") or ()
+
+
+def _running(case: Case) -> list[Mapping[str, Any]]:
+    """The statements that take long and are a client's."""
+    return [
         one
-        for one in statements
+        for one in mapping(case.evidence.get("database")).get("statements") or ()
         if one.get("text")
         and one["seconds"] >= case.limits["statement_seconds"]
         and one.get("user") not in _SYSTEM_USERS
-        and (_CHANGES.match(one["text"]) or any(name in one["text"] for name in names))
+    ]
+
+
+def _names(statement: Mapping[str, Any], table: Mapping[str, Any]) -> bool:
+    """Whether a statement is about a table, and not about that of another site."""
+    found = re.search(rf"(?<![\w$]){re.escape(table['table'])}(?![\w$])", statement["text"])
+    here = (
+        statement.get("schema") in (None, table["schema"]) or table["schema"] in statement["text"]
+    )
+    return bool(found) and here
+
+
+def _statements(case: Case, busiest: str) -> list[Finding]:
+    long = [
+        one
+        for one in _running(case)
+        if _CHANGES.match(one["text"]) or any(_names(one, table) for table in _tables(case))
     ]
     if not long:
         return []
@@ -111,15 +121,17 @@ def _statements(
 
 def _table(case: Case, table: Mapping[str, Any], busiest: str) -> list[Finding]:
     name = quote(f"{table['schema']}.{table['table']}")
-    rows = table.get("rows") or 0
+    rows, large = table.get("rows") or 0, table.get("bytes") or 0
     plugin = quote(table.get("plugin") or "a plugin")
-    holds = (
-        f"{name} holds about {plural(rows, 'row')} ({size(table.get('bytes') or 0)}) of {plugin}"
-    )
+    holds = f"{name} holds about {plural(rows, 'row')} ({size(large)}) of {plugin}"
+    # What a statement has been at work on for so long is large, whatever the estimate says.
+    worked_on = any(_names(one, table) for one in _running(case))
+    if rows < case.limits["table_rows"] and (worked_on or large >= case.limits["table_bytes"]):
+        holds += ", not counting rows that are deleted but not cleared away yet"
     rests_on = [f"database: table {name}"]
     unindexed = table.get("indexed") is False
     findings = []
-    if rows >= case.limits["table_rows"]:
+    if worked_on or rows >= case.limits["table_rows"] or large >= case.limits["table_bytes"]:
         oldest = f", the oldest from {table['oldest'][:10]}" if table.get("oldest") else ""
         findings.append(
             make(
@@ -132,7 +144,8 @@ def _table(case: Case, table: Mapping[str, Any], busiest: str) -> list[Finding]:
                 severity=None if unindexed else LOW,
             )
         )
-    if unindexed and rows >= case.limits["unindexed_rows"]:
+    read = rows >= case.limits["unindexed_rows"] or large >= case.limits["unindexed_bytes"]
+    if unindexed and (worked_on or read):
         findings.append(
             make(
                 "audit_index_missing",

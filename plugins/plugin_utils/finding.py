@@ -17,6 +17,8 @@ VERDICTS = (QUIET, PROBING, AFTERMATH, ATTACK)
 """From the best to the worst."""
 
 _LONGEST_QUOTE = 160
+_LONGEST_SENTENCE = 600
+"""More than any sentence of this collection has, with a name in it that is as long as a quote."""
 
 
 class PlanError(ValueError):
@@ -65,13 +67,24 @@ def quote(text: Any) -> str:
     Attackers choose such texts: nothing invisible passes, nothing that a template engine would
     take for its own, and only the beginning of what is long.
     """
-    shown = "".join(
-        one if one.isprintable() else " " for one in str(text)[: _LONGEST_QUOTE + 1]
-    ).strip()
+    return _shown(str(text), _LONGEST_QUOTE)
+
+
+def sentence(text: Any) -> str:
+    """A sentence of the probe's own, whole but for its full stop.
+
+    What it names was written by others: no word of it passes unless quote() lets it.
+    """
+    words = str(text)[: _LONGEST_SENTENCE * 4].split(" ")
+    return _shown(" ".join(quote(word) for word in words), _LONGEST_SENTENCE).rstrip(".")
+
+
+def _shown(text: str, longest: int) -> str:
+    shown = "".join(one if one.isprintable() else " " for one in text[: longest + 1]).strip()
     for opening in ("{{", "{%", "{#"):
         while opening in shown:
             shown = shown.replace(opening, "{ " + opening[1])
-    return shown if len(shown) <= _LONGEST_QUOTE else shown[:_LONGEST_QUOTE] + "..."
+    return shown if len(shown) <= longest else shown[:longest] + "..."
 
 
 def plural(number: float, thing: str) -> str:

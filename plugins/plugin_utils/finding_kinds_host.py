@@ -38,8 +38,9 @@ KINDS = (
         "fpm_exhausted",
         "php-fpm had no worker left",
         HIGH,
-        "php-fpm reached pm.max_children: requests wait for a free PHP worker. One such line is a "
-        "busy moment, many are an overload.",
+        "php-fpm reached pm.max_children: requests wait for a free PHP worker. It notes the first "
+        "time and, until it has started workers again, no other. Without an attack one or two such "
+        "lines are a burst of visitors, and medium; more are an overload.",
         "While sites are attacked, shutting the door comes first. The number of children should "
         "follow from the memory.",
         "See what the workers are busy with, shut out what does not belong there, and let "

@@ -170,7 +170,8 @@ PHP""",
         "Nothing keeps the user names of an attacked site",
         LOW,
         "Passwords are being guessed here and nothing on the site keeps its user names from "
-        "visitors. Nobody has been seen asking for them within the window.",
+        "visitors. Hardly anybody but people who log in has been seen asking for them within the "
+        "window.",
         "The same as for user_names_told.",
         "The same as for [user_names_told](#user_names_told).",
         remedies=(ENDPOINTS, GUARD),

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.case import Case, make
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import (
+    CRITICAL,
     HIGH,
+    MEDIUM,
     QUIET,
     Finding,
     clock,
@@ -20,13 +23,14 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import (
     size,
 )
 
+_FEW = "fpm_reached"
 # The finding that each kind of error line leads to, and the threshold on the number of lines;
-# without one, a single line says it.
+# without one, a single line says it. Below _FEW it says less.
 _ERRORS: Mapping[str, tuple[str, str | None]] = {
     "httpd_max_request_workers": ("workers_exhausted", None),
     "httpd_scoreboard_full": ("workers_exhausted", None),
     "httpd_min_spare_threads": ("workers_exhausted", None),
-    "fpm_max_children": ("fpm_exhausted", "fpm_reached"),
+    "fpm_max_children": ("fpm_exhausted", _FEW),
     "nginx_worker_connections": ("connections_exhausted", None),
     "nginx_open_files": ("open_files_exhausted", None),
     "httpd_open_files": ("open_files_exhausted", None),
@@ -35,7 +39,7 @@ _ERRORS: Mapping[str, tuple[str, str | None]] = {
     "kernel_oom": ("out_of_memory", None),
     "kernel_oom_service": ("out_of_memory", None),
 }
-OVERWHELMED = {
+_OVERWHELMED = {
     "workers_exhausted",
     "fpm_exhausted",
     "connections_exhausted",
@@ -43,24 +47,69 @@ OVERWHELMED = {
     "out_of_memory",
     "swapping",
 }
-"""The findings that show a host breaking down."""
+# What a server runs out of while it passes requests on to itself.
+_EATEN = {
+    "nginx": ("connections_exhausted", "open_files_exhausted"),
+    "httpd": ("workers_exhausted", "open_files_exhausted"),
+}
+_LOOP = "self_proxy"
 
 
-def find(case: Case) -> list[Finding]:
-    """All of them, still without a verdict: that is the host's."""
+def overwhelmed(case: Case) -> bool:
+    """Whether the host shows that it is breaking down."""
+    return any(one.id in _OVERWHELMED and one.severity == HIGH for one in find(case, False))
+
+
+def find(case: Case, attacked: bool) -> list[Finding]:
+    """All of them, still without a verdict: that is the host's. ``attacked``: whether a site of the
+    host is or was attacked."""
     now = mapping(case.evidence.get("now"))
     found = [
-        *_errors(case),
+        *_errors(case, attacked),
         *_open_files(case, now),
         *_memory(case, now),
         *_disks(case, now),
         *_workers(case, now),
     ]
     # The lines in a log and the state now can say the same.
-    return list({finding.id: finding for finding in reversed(found)}.values())[::-1]
+    once = list({finding.id: finding for finding in reversed(found)}.values())[::-1]
+    eaten = _eaten(case)
+    cause = "The loop that self_proxy names leads to this; remove that first"
+    return [_after_loop(one, cause) if one.id in eaten else one for one in once]
 
 
-def _errors(case: Case) -> list[Finding]:
+def weigh_loop(traps: Sequence[Finding], host: Sequence[Finding], case: Case) -> list[Finding]:
+    """The traps, where a loop under which the host breaks down stands before what it leads to."""
+    eaten = _eaten(case)
+    breaking_down = any(one.id in eaten for one in host)
+    weighed = []
+    for one in traps:
+        if one.id == _LOOP and breaking_down:
+            weighed.append(replace(one, severity=CRITICAL))
+        elif one.id == "limits_conf_ineffective" and eaten:
+            later = "Look at this when the loop that self_proxy names is gone"
+            weighed.append(_after_loop(one, later))
+        else:
+            weighed.append(one)
+    return weighed
+
+
+def _eaten(case: Case) -> set[str]:
+    """The findings that a loop is the cause of."""
+    servers = [trap.get("server") for trap in case.part("traps") if trap["id"] == _LOOP]
+    return {one for server in servers for one in _EATEN.get(server or "", ())}
+
+
+def _after_loop(finding: Finding, why: str) -> Finding:
+    """More of what the loop eats is the wrong cure."""
+    return replace(
+        finding,
+        message=f"{why}, as it eats any higher limit, too. {finding.message}",
+        calls=False,
+    )
+
+
+def _errors(case: Case, attacked: bool) -> list[Finding]:
     lines: dict[str, list[Mapping[str, Any]]] = {}
     for row in case.part("errors"):
         if row["kind"] in _ERRORS:
@@ -69,8 +118,10 @@ def _errors(case: Case) -> list[Finding]:
     for identity, rows in lines.items():
         count = sum(row["count"] for row in rows)
         name = _ERRORS[rows[0]["kind"]][1]
-        if count < (case.limits[name] if name else 1):
+        few = name is not None and count < case.limits[name]
+        if few and name != _FEW:
             continue
+        harmless = few and not attacked
         most = max(rows, key=lambda row: row["count"])
         last = max((row["last"] for row in rows if row.get("last")), default=None)
         findings.append(
@@ -79,9 +130,12 @@ def _errors(case: Case) -> list[Finding]:
                 None,
                 QUIET,
                 f"{quote(most['service'])} noted it {plural(count, 'time')}"
-                f"{f', last at {clock(epoch(last))}' if last else ''}: "
+                f"{f', last at {clock(epoch(last))}' if last else ''}"
+                f"{', which a burst of visitors leads to, too' if harmless else ''}: "
                 f"{quote(most.get('sample') or most['kind'])}",
                 [f"errors: {row['kind']} in {quote(row['log'])}" for row in rows],
+                severity=MEDIUM if harmless else None,
+                calls=not harmless,
             )
         )
     return findings

@@ -20,8 +20,10 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils.traffic import (
     bursts,
     busy,
     hourly,
+    risen,
     trickle,
     with_reason,
+    without_proof,
 )
 
 FLOOD = "flood"
@@ -54,6 +56,7 @@ class Judgement:
 def judge(traffic: Traffic, known: Known, limits: Mapping[str, float]) -> Judgement:
     """Judge the traffic of xmlrpc.php or of the login page."""
     reasoned, reasoned_addresses = with_reason(traffic, known, limits)
+    traffic = without_proof(traffic, known, limits)
     unexplained = traffic.hits - reasoned
     posts = max(traffic.posts - reasoned, 0)
     if traffic.endpoint == "login":
@@ -112,7 +115,20 @@ def _rise(traffic: Traffic, unexplained: int, limits: Mapping[str, float]) -> Pe
 
 def _lasting(traffic: Traffic, posts: int, limits: Mapping[str, float]) -> Period | None:
     step, hours = hourly(trickle(traffic.bins, posts), traffic.step)
-    return _lasted(traffic, hours, step, limits["slow_per_hour"] / 60, limits["slow_hours"] * HOUR)
+    lasted = _lasted(
+        traffic, hours, step, limits["slow_per_hour"] / 60, limits["slow_hours"] * HOUR
+    )
+    return _from_its_rise(traffic, lasted) if lasted else None
+
+
+def _from_its_rise(traffic: Traffic, period: Period) -> Period:
+    """Who has a reason asks all day long: what is seen in the sum of all began where that rises."""
+    begin = risen(traffic.bins)
+    if begin is None:
+        return period
+    since, until = period
+    at = traffic.begin + begin * traffic.step
+    return (max(since, at), until) if at < until else period
 
 
 def _lasted(
@@ -130,4 +146,4 @@ def _false_bots(traffic: Traffic, behind: bool, limits: Mapping[str, float]) -> 
     many = traffic.false_bots >= limits["false_bot_posts"]
     if behind or not (posting and many and traffic.first and traffic.last):
         return None
-    return epoch(traffic.first), epoch(traffic.last)
+    return _from_its_rise(traffic, (epoch(traffic.first), epoch(traffic.last)))

@@ -47,10 +47,12 @@ def find(traffics: Sequence[Traffic], case: Case, attacked: Sequence[str]) -> li
         if site.get("guarded"):
             continue
         asked = [one for one in traffics if one.site == site["id"] and one.endpoint in NAMES]
-        told = {one.endpoint: _told(one, case) for one in asked if _told(one, case)}
+        editors = _editors(site["id"], traffics, case)
+        told = {one.endpoint: count for one in asked if (count := _told(one, case, editors))}
         scanners = _scanners(asked, case)
         enumerated = [one for one in asked if _in_one_go(one, case)]
-        if told and (scanners or enumerated or site["id"] in attacked):
+        under_attack = site["id"] in attacked and sum(told.values()) >= case.limits["names_told"]
+        if told and (scanners or enumerated or under_attack):
             findings.append(_names_told(site["id"], told, scanners, enumerated, attacked))
         elif site["id"] in attacked:
             findings.append(
@@ -66,10 +68,22 @@ def find(traffics: Sequence[Traffic], case: Case, attacked: Sequence[str]) -> li
     return findings
 
 
-def _told(traffic: Traffic, case: Case) -> int:
+def _editors(site: str, traffics: Sequence[Traffic], case: Case) -> set[str]:
+    """Addresses that log in on a site where that mostly succeeds: the block editor needs names."""
+    addresses: set[str] = set()
+    for one in traffics:
+        if (one.site, one.endpoint) == (site, "login"):
+            failed = max(one.posts - one.statuses["302"], 0)
+            if failed < case.limits["failed_logins"] * one.posts:
+                addresses.update(one.clients)
+    return addresses
+
+
+def _told(traffic: Traffic, case: Case, editors: set[str]) -> int:
     reasoned, _addresses = with_reason(traffic, case.known, case.limits)
+    theirs = sum(hits for address, hits in traffic.clients.items() if address in editors)
     answered = sum(traffic.statuses[status] for status in _TOLD[traffic.endpoint])
-    return max(answered - reasoned, 0)
+    return max(answered - reasoned - theirs, 0)
 
 
 def _in_one_go(traffic: Traffic, case: Case) -> bool:

@@ -25,6 +25,7 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils import (
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.case import Case
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import (
     AFTERMATH,
+    ATTACK,
     QUIET,
     SEVERITIES,
     VERDICTS,
@@ -95,10 +96,8 @@ def _case(evidence: Any, policy: Any, thresholds: Any, trusted: Any) -> Case:
 
 def _plan(case: Case) -> dict[str, Any]:
     traffics = pool(case.part("access"))
-    host = host_findings.find(case)
-    overwhelmed = any(one.id in host_findings.OVERWHELMED for one in host)
     judged = traffic_findings.judge_all(traffics, case)
-    traffic = traffic_findings.find(judged, case, overwhelmed)
+    traffic = traffic_findings.find(judged, case, host_findings.overwhelmed(case))
     database = database_findings.find(case)
 
     verdicts = _verdicts(case, traffics, traffic, bool(database))
@@ -116,7 +115,9 @@ def _plan(case: Case) -> dict[str, Any]:
     traffic += traffic_findings.needed(case, traffics, verdicts)
 
     whole = worst([*verdicts.values(), *(one.verdict for one in traffic + database)])
-    traps = trap_findings.traps(case) + trap_findings.gaps(case)
+    host = host_findings.find(case, attacked=whole in (AFTERMATH, ATTACK))
+    traps = host_findings.weigh_loop(trap_findings.traps(case), host, case)
+    traps += trap_findings.gaps(case)
     findings = [
         *traffic,
         *names,

@@ -149,10 +149,25 @@ THRESHOLDS = (
         share=True,
     ),
     Threshold(
+        "proof_requests",
+        600,
+        "requests",
+        "This collection proves what it does with some 60 requests per endpoint and way to reach "
+        "the site, from the host itself. That many in a few minutes, from loopback or a private "
+        "network, need no other reason; more are clients behind a proxy.",
+    ),
+    Threshold(
         "enumeration_per_minute",
         5,
         "requests in one minute",
         "Scanners try user 1, 2, 3 and on in one go; a visitor follows one link.",
+    ),
+    Threshold(
+        "names_told",
+        10,
+        "answered requests",
+        "The block editor asks for the list of authors a few times a day, and the log cannot tell "
+        "who is logged in: fewer than this are no sign that an attacker was told.",
     ),
     Threshold(
         "over_after",
@@ -164,8 +179,8 @@ THRESHOLDS = (
         "fpm_reached",
         3,
         "log lines",
-        "php-fpm notes every time that its workers are all busy; once or twice a day is a busy "
-        "moment.",
+        "php-fpm notes when it has no worker left to start, and again only after it has started "
+        "some; once or twice, and no attack, is a burst of visitors.",
     ),
     Threshold(
         "upstream_errors",
@@ -223,11 +238,32 @@ THRESHOLDS = (
         "are what an attack leaves.",
     ),
     Threshold(
+        "table_bytes",
+        128 << 20,
+        "bytes",
+        "The server's estimate leaves out rows that are marked as deleted: late in a purge it told "
+        "24,407 of 500,000 rows while the table still had 187 MiB (MariaDB 10.11.19). At 400 to "
+        "800 bytes a row this is as much as table_rows.",
+    ),
+    Threshold(
         "unindexed_rows",
         50000,
         "rows",
         "Each purge reads the whole table where its column has no index; a small table is read in "
         "no time.",
+    ),
+    Threshold(
+        "unindexed_bytes",
+        32 << 20,
+        "bytes",
+        "The same by size, since rows that are marked as deleted are read as well.",
+    ),
+    Threshold(
+        "busiest_cores",
+        0.5,
+        "CPU cores",
+        "On an idle host any process is the busiest, with 2 per cent; a database that reads a "
+        "whole table takes a core, and one that serves pages is far below half of one.",
     ),
 )
 

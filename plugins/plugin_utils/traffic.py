@@ -12,7 +12,7 @@ import ipaddress
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.wpward.wordpress.plugins.module_utils import claims, known_networks
@@ -90,23 +90,69 @@ class Traffic:
 
     def edges(self) -> int:
         """Requests that came from a delivery network or a proxy of one's own."""
-        local = sum(hits for address, hits in self.clients.items() if is_local(address))
-        return sum(self.parties[party] for party in known_networks.EDGES) + local
+        return sum(self.parties[party] for party in known_networks.EDGES) + self.local()
+
+    def local(self) -> int:
+        """Requests that came from loopback or private addresses."""
+        return sum(hits for address, hits in self.clients.items() if is_local(address))
 
     def behind_edge(self, limits: Mapping[str, float]) -> bool:
         """Whether the log shows a proxy's addresses instead of the clients'."""
         return self.hits > 0 and self.edges() >= limits["edge_share"] * self.hits
 
 
-def strangers(traffic: Traffic, known: Known) -> list[tuple[str, int]]:
-    """The busiest clients with their requests, without those that are known by their address."""
+def strangers(traffic: Traffic, known: Known, limits: Mapping[str, float]) -> list[tuple[str, int]]:
+    """The busiest clients with their requests, without those that are known by their address and
+    those whose requests may all be of an app or editor that is believed."""
+    calm = without_proof(traffic, known, limits)
+    believed = [
+        (counts, traffic.examples[claim])
+        for claim, counts in traffic.claimed.items()
+        if _believed(calm, claim, counts, traffic.behind_edge(limits), limits)
+    ]
     return [
         (address, hits)
         for address, hits in traffic.clients.most_common()
-        if address != known.operator
-        and not is_trusted(address, known.trusted)
+        if not _has_reason(traffic, address, known, limits)
         and known_networks.party_of(address) in (None, *known_networks.EDGES)
+        and not any(
+            hits <= counts["hits"] and (address in named or len(named) < counts["addresses"])
+            for counts, named in believed
+        )
     ]
+
+
+def _has_reason(traffic: Traffic, address: str, known: Known, limits: Mapping[str, float]) -> bool:
+    """Whether an address is trusted, the operator's or the host's own."""
+    if address == known.operator or is_trusted(address, known.trusted):
+        return True
+    if address not in known.own and not is_local(address):
+        return False
+    # Where most comes through a proxy of one's own, its address says nothing, unless it is so
+    # little that it may well be the host's own proof.
+    local = traffic.local()
+    proxied = local >= limits["edge_share"] * traffic.hits
+    proof = local <= limits["proof_requests"] and traffic.peak_minute * 4 >= traffic.hits
+    return known.loop or not proxied or proof or traffic.endpoint in NAMES
+
+
+def without_proof(traffic: Traffic, known: Known, limits: Mapping[str, float]) -> Traffic:
+    """The traffic with its highest bins cut by what the operator's and the host's own addresses
+    asked for: a proof is a burst, and what others asked for all day must not be taken for it."""
+    left = sum(
+        hits
+        for address, hits in traffic.clients.items()
+        if (address == known.operator or address in known.own or is_local(address))
+        and _has_reason(traffic, address, known, limits)
+    )
+    left = min(left, int(limits["proof_requests"]))
+    bins = list(traffic.bins)
+    peak = max(traffic.peak_minute - left, 0)
+    for number in sorted(range(len(bins)), key=bins.__getitem__, reverse=True):
+        cut = min(bins[number], left)
+        bins[number] -= cut
+        left -= cut
+    return replace(traffic, bins=bins, peak_minute=peak)
 
 
 def is_local(address: str) -> bool:
@@ -140,7 +186,7 @@ def _pooled(site: str | None, endpoint: str, rows: Sequence[Mapping[str, Any]]) 
             total.peak_at = row["peak_per_minute"].get("at")
         total.peak_second = max(total.peak_second, _peak(row.get("peak_per_second")))
         for client in row.get("clients") or ():
-            total.clients[client["address"]] += client["hits"]
+            total.clients[_unmapped(client["address"])] += client["hits"]
         for one in row.get("claims") or ():
             counts = total.claimed.setdefault(one["claim"], Counter())
             counts["hits"] += one["hits"]
@@ -154,6 +200,12 @@ def _pooled(site: str | None, endpoint: str, rows: Sequence[Mapping[str, Any]]) 
     timelines = [mapping(row.get("timeline")) for row in rows]
     total.begin, total.step, total.bins = _timeline(timelines)
     return total
+
+
+def _unmapped(address: str) -> str:
+    """The IPv4 address where a socket that serves both families shows it as an IPv6 one."""
+    mapped = address[:7].lower() == "::ffff:" and "." in address
+    return address[7:] if mapped else address
 
 
 def _peak(peak: Any) -> int:
@@ -181,27 +233,29 @@ def with_reason(traffic: Traffic, known: Known, limits: Mapping[str, float]) -> 
     behind = traffic.behind_edge(limits)
     hits = addresses = 0
     for address, count in traffic.clients.items():
-        friend = address == known.operator or is_trusted(address, known.trusted)
-        own = address in known.own or is_local(address)
-        # Where everything comes through a proxy of one's own, its address says nothing. Names are
-        # asked for in a handful of requests, which may well be the host's own proof.
-        if friend or (own and (known.loop or not behind or traffic.endpoint in NAMES)):
+        if _has_reason(traffic, address, known, limits):
             hits += count
             addresses += 1
-    credible = traffic.peak_minute <= limits["known_per_minute"]
-    published = traffic.parties["jetpack"] if credible else 0
+    calm, most = without_proof(traffic, known, limits), limits["known_per_minute"]
+    published = _credible(calm, traffic.parties["jetpack"], most)
     for claim, counts in traffic.claimed.items():
-        genuine = counts["genuine"] if credible else 0
+        genuine = _credible(calm, counts["genuine"], most)
         if claim == "jetpack":
             published = max(published, genuine)
         else:
             hits += genuine
         addresses += round(counts["addresses"] * genuine / counts["hits"])
         unconfirmed = counts["hits"] - counts["genuine"]
-        if unconfirmed and _believed(traffic, claim, counts, behind, limits):
+        if unconfirmed and _believed(calm, claim, counts, behind, limits):
             hits += unconfirmed
             addresses += counts["addresses"]
     return min(hits + published, traffic.hits), addresses
+
+
+def _credible(traffic: Traffic, hits: int, per_minute: float) -> int:
+    """The requests of a part of the traffic, as long as that part stays below the rate. What it was
+    at most in a minute is not known by itself, but no more than the whole, and than all of it."""
+    return hits if min(traffic.peak_minute, hits) <= per_minute else 0
 
 
 def _believed(
@@ -223,7 +277,7 @@ def _believed(
     return (
         not refuted
         and not misplaced
-        and traffic.peak_minute <= limits["publisher_per_minute"]
+        and _credible(traffic, counts["hits"], limits["publisher_per_minute"]) > 0
         and busy_hours < limits["slow_hours"]
         and counts["hits"] >= limits["publisher_hits_per_address"] * counts["addresses"]
     )
@@ -238,6 +292,36 @@ def hourly(bins: Sequence[float], step: int) -> tuple[int, list[float]]:
     """The bins put together to hours, as far as they are shorter than that: step, counts."""
     width = max(HOUR // step, 1)
     return width * step, [sum(bins[at : at + width]) for at in range(0, len(bins), width)]
+
+
+def risen(bins: Sequence[int]) -> int | None:
+    """The number of the bin with which the longest, strongest rise above the usual level begins;
+    None where the level is not at least doubled."""
+    if not sum(bins):
+        return None
+    line = sum(bins) / len(bins)
+    begin, end = 0, len(bins)
+    # The line settles half way between the level within and without, mostly at the second time.
+    for _ in range(5):
+        begin, end = _heaviest([count - line for count in bins])
+        outside = len(bins) - (end - begin)
+        within = sum(bins[begin:end]) / (end - begin)
+        without = (sum(bins) - sum(bins[begin:end])) / outside if outside else 0.0
+        line = (within + without) / 2
+    return begin if within >= 2 * without else None
+
+
+def _heaviest(values: Sequence[float]) -> tuple[int, int]:
+    """The run of values with the greatest sum: from, up to but without."""
+    best, found = values[0], (0, 1)
+    total, begin = 0.0, 0
+    for number, value in enumerate(values):
+        if total <= 0:
+            total, begin = 0.0, number
+        total += value
+        if total > best:
+            best, found = total, (begin, number + 1)
+    return found
 
 
 def bursts(bins: Sequence[int], unexplained: int) -> list[float]:

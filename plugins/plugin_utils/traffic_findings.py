@@ -76,7 +76,7 @@ def find(judged: Sequence[Judged], case: Case, breaking_down: bool) -> list[Find
         here = [one for one in judged if one.traffic.site == site]
         verdict = worst(finding.verdict for finding in findings if finding.site == site)
         findings += _false_claims(here, verdict)
-        findings += _behind_edge(here, verdict)
+        findings += _behind_edge(here, case, verdict)
     return findings
 
 
@@ -135,8 +135,12 @@ def _answers(traffic: Traffic, judgement: Judgement, case: Case) -> str:
 
 
 def _who(one: Judged, case: Case) -> str:
+    if one.judgement.behind_edge:
+        edge = _edge(one.traffic, case)
+        share = "" if edge.hits == one.traffic.hits else "mostly "
+        return f"{share}through {edge.whose}, which hides the clients"
     addresses = max(one.judgement.addresses, 1)
-    busiest = strangers(one.traffic, case.known)
+    busiest = strangers(one.traffic, case.known, case.limits)
     if not busiest:
         return f"from {plural(addresses, 'address')}"
     address, hits = busiest[0]
@@ -271,22 +275,50 @@ def _local_proxy(address: str) -> str:
     return f"a private network, most likely a proxy of your own ({quote(address)})"
 
 
-def _behind_edge(here: Sequence[Judged], verdict: str) -> list[Finding]:
+@dataclass(frozen=True)
+class _Edge:
+    """Who passes requests on. whose: in words. hits: requests. addresses: of those that the
+    evidence lists. all_listed: whether there are no more of them."""
+
+    whose: str
+    hits: int
+    addresses: int
+    all_listed: bool
+
+
+def _edge(traffic: Traffic, case: Case) -> _Edge:
+    networks = [party for party in known_networks.EDGES if traffic.parties[party]]
+    hits = sum(traffic.parties[party] for party in networks)
+    whose = list(networks)
+    listed = {
+        address: count
+        for address, count in traffic.clients.items()
+        if known_networks.party_of(address) in networks
+    }
+    # Beside a delivery network some requests from the host's own network make no proxy.
+    if hits < case.limits["edge_share"] * traffic.hits:
+        local = {address: count for address, count in traffic.clients.items() if is_local(address)}
+        whose += [_local_proxy(address) for address in list(local)[:1]]
+        hits += sum(local.values())
+        listed |= local
+    return _Edge(" and ".join(whose), hits, len(listed), sum(listed.values()) >= hits)
+
+
+def _behind_edge(here: Sequence[Judged], case: Case, verdict: str) -> list[Finding]:
     hidden = [one.traffic for one in here if one.judgement.behind_edge]
     if not hidden:
         return []
     traffic = max(hidden, key=lambda one: one.hits)
-    networks = [party for party in known_networks.EDGES if traffic.parties[party]]
-    local = [address for address in traffic.clients if is_local(address)]
-    whose = " and ".join(networks + [_local_proxy(address) for address in local[:1]])
+    edge = _edge(traffic, case)
+    least = "" if edge.all_listed else "at least "
     return [
         make(
             "behind_cdn",
             traffic.site,
             verdict,
-            f"{_in_log(traffic)}{traffic.edges()} of {plural(traffic.hits, 'request')} came from "
-            f"{plural(traffic.distinct, 'address')}, and these belong to {whose}: the log hides "
-            "the real clients, and a ban of what it shows would ban every visitor.",
+            f"{_in_log(traffic)}{edge.hits} of {plural(traffic.hits, 'request')} came through "
+            f"{edge.whose}, from {least}{plural(edge.addresses, 'address')}: the log hides the "
+            "real clients, and a ban of what it shows would ban every visitor.",
             [f"access: parties of {traffic.endpoint} on {where(traffic)}"],
         )
     ]

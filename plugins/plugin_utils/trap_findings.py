@@ -11,7 +11,9 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import (
     QUIET,
     Finding,
     mapping,
+    plural,
     quote,
+    sentence,
     size,
 )
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding_catalogue import TRAPS
@@ -43,20 +45,26 @@ def traps(case: Case) -> list[Finding]:
 
 def _trap(identity: str, site: str | None, places: list[Mapping[str, Any]]) -> Finding:
     first = places[0]
-    at = [
-        f"{quote(one['file'])}:{one['line']}" if one.get("line") else quote(one["file"])
-        for one in places
-        if one.get("file")
-    ]
+    at = list(
+        dict.fromkeys(
+            f"{quote(one['file'])}:{one['line']}" if one.get("line") else quote(one["file"])
+            for one in places
+            if one.get("file")
+        )
+    )
     line = f" (`{quote(first['text'])}`)" if first.get("text") else ""
     big = f", {size(first['size'])}" if first.get("size") else ""
-    more = f"; also in {len(places) - 1} more places" if len(places) > 1 else ""
+    # One line, such as one of limits.conf, can be a trap for several servers.
+    others = {one["server"]: None for one in places if one.get("server") != first.get("server")}
+    more = f"; the same goes for {quote(' and '.join(map(str, others)))}" if others else ""
+    if len(at) > 1:
+        more += f"; also in {plural(len(at) - 1, 'more place')}"
     beginning = f"{at[0]}{big}{line}: " if at else ""
     return make(
         identity,
         site,
         QUIET,
-        f"{beginning}{quote(first['detail']).rstrip('.')}{more}.",
+        f"{beginning}{sentence(first['detail'])}{more}.",
         [f"traps: {one}" for one in at] or [f"traps: {identity}"],
     )
 
@@ -71,23 +79,23 @@ def gaps(case: Case) -> list[Finding]:
     rests_on = ["budget"] if said else []
     database = mapping(case.evidence.get("database"))
     if database and not database["reachable"]:
-        said.append(f"the database was not read: {quote(database.get('reason')).rstrip('.')}")
+        said.append(f"the database was not read: {sentence(database.get('reason'))}")
         rests_on.append("database: reachable")
     problems = [one for one in case.part("problems") if one["id"] not in _NO_GAP]
     if problems:
-        said.append(quote(problems[0]["message"]).rstrip("."))
+        said.append(sentence(problems[0]["message"]))
         rests_on += [f"problems: {quote(one['id'])}" for one in problems]
     if len(problems) > 1:
         said.append(f"and {len(problems) - 1} more problems")
     if not said:
         return []
-    sentence = "; ".join(said)
+    told = "; ".join(said)
     return [
         make(
             "evidence_partial",
             None,
             QUIET,
-            f"{sentence[0].upper()}{sentence[1:]}.",
+            f"{told[0].upper()}{told[1:]}.",
             rests_on,
         )
     ]

@@ -219,6 +219,27 @@ def a_flood_that_does_not_say_which_site() -> Any:
     return evidence(row(evenly(7200, 1, many(9)), site=None))
 
 
+@labelled("attack", "xmlrpc_attack", "user_names_open")
+def a_flood_while_an_editor_writes() -> Any:
+    editor = row(evenly(3, 2, ["198.51.100.20"], "200", "GET"), "rest_users")
+    return evidence(editor, row(evenly(7200, 1, many(9))))
+
+
+@labelled("attack", "xmlrpc_attack", "user_names_open")
+def a_flood_while_a_newsroom_writes() -> Any:
+    editors = many(12, "198.51")
+    return evidence(
+        row(evenly(60, 10, editors, "200", "GET"), "rest_users"),
+        row(evenly(3, 10, editors, "302"), "login"),
+        row(evenly(7200, 1, many(9), start=32400)),
+    )
+
+
+@labelled("attack", "xmlrpc_attack", "behind_cdn", "user_names_open")
+def a_flood_of_two_minutes_through_a_proxy_of_ones_own() -> Any:
+    return evidence(row(evenly(60_000, 1 / 30, ["127.0.0.1"])))
+
+
 # --- what nobody can tell
 
 
@@ -361,6 +382,19 @@ def the_operators_own_proof() -> Any:
     matrix = evenly(18000, 60 / 18000, ["192.0.2.200"])
     names = evenly(18000, 40 / 18000, ["192.0.2.200", "127.8.8.8"], "200", "GET")
     return evidence(row(matrix), row(names, "author_by_id"), row(names, "rest_users"))
+
+
+@labelled("quiet")
+def the_hosts_own_proof_through_loopback() -> Any:
+    own = ["127.0.0.1", "192.0.2.10"]
+    return evidence(row(evenly(18000, 300 / 18000, own)), row(evenly(9000, 1 / 60, own), "login"))
+
+
+@labelled("quiet")
+def the_hosts_own_proof_beside_edges() -> Any:
+    edges = [f"70.132.61.{number}" for number in range(10)]
+    proof = evenly(18000, 300 / 18000, ["127.0.0.1", "192.0.2.10"])
+    return evidence(row(proof + evenly(20, 17, edges, claim="jetpack")))
 
 
 @labelled("quiet")
@@ -517,9 +551,19 @@ def workers_taken_again_and_again() -> Any:
     return evidence(errors=errors("fpm_max_children", 12))
 
 
-@labelled("quiet")
+@labelled("quiet", "fpm_exhausted medium")
 def workers_taken_once() -> Any:
     return evidence(errors=errors("fpm_max_children", 1))
+
+
+@labelled("attack", "xmlrpc_attack", "user_names_open", "fpm_exhausted")
+def workers_taken_once_under_a_flood() -> Any:
+    return evidence(row(evenly(7200, 1, many(9))), errors=errors("fpm_max_children", 1))
+
+
+@labelled("attack", "xmlrpc_attack critical", "user_names_open", "fpm_exhausted")
+def workers_taken_again_and_again_under_a_flood() -> Any:
+    return evidence(row(evenly(7200, 1, many(9))), errors=errors("fpm_max_children", 12))
 
 
 @labelled("quiet", "php_not_answering")
@@ -637,7 +681,47 @@ def a_small_table_without_an_index() -> Any:
     return evidence(database=database(30_000, False))
 
 
-@labelled("aftermath", "database_long_statement", "xmlrpc_open")
+def _short_rows(rows: int, indexed: bool) -> Any:
+    made = database(rows, indexed)
+    made["tables"][0]["bytes"] = rows * 100
+    return evidence(database=made)
+
+
+@labelled("aftermath", "audit_table_large low", "xmlrpc_open")
+def a_large_table_of_short_rows() -> Any:
+    return _short_rows(500_000, True)
+
+
+@labelled("aftermath", "audit_index_missing", "xmlrpc_open")
+def a_growing_table_of_short_rows() -> Any:
+    return _short_rows(90_000, False)
+
+
+@labelled("aftermath", "audit_table_large", "audit_index_missing", "xmlrpc_open")
+def a_table_whose_rows_are_deleted_but_not_cleared_away() -> Any:
+    late = database(24_407, False)
+    late["tables"][0]["bytes"] = 187 << 20
+    return evidence(database=late)
+
+
+@labelled("aftermath", "audit_index_missing critical", "xmlrpc_open")
+def a_database_that_takes_a_core() -> Any:
+    return evidence(database=database(90_000, False), now=_busiest(1.1))
+
+
+@labelled("aftermath", "audit_index_missing", "xmlrpc_open")
+def an_idle_hosts_busiest_process() -> Any:
+    return evidence(database=database(90_000, False), now=_busiest(0.2))
+
+
+def _busiest(share: float) -> dict[str, Any]:
+    return now(busiest=[{"pid": 5, "name": "mariadbd", "cpu_share": share}])
+
+
+@labelled(
+    "aftermath",
+    *("database_long_statement", "audit_table_large", "audit_index_missing", "xmlrpc_open"),
+)
 def a_purge_that_runs_and_runs() -> Any:
     purge = "DELETE FROM wp_aiowps_audit_log WHERE created < ?"
     return evidence(database=database(30_000, False, statements=statement(90, purge)))

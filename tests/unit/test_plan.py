@@ -13,9 +13,13 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.wpward.wordpress.plugins.filter.plan import FilterModule
 from ansible_collections.wpward.wordpress.plugins.filter.plan_problem import plan_problem
-from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import SEVERITIES, quote
-from unit.plan_cases import database, memory, now
-from unit.plan_traffic import MIDNIGHT, SITE, evenly, evidence, iso, many, row
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import (
+    SEVERITIES,
+    quote,
+    sentence,
+)
+from unit.plan_cases import STRANGER, database, errors, memory, now, statement
+from unit.plan_traffic import MIDNIGHT, SITE, evenly, evidence, iso, many, row, sessions
 
 DATA = Path(__file__).parent / "data" / "plan"
 AUDITOR = "all-in-one-wp-security-and-firewall"
@@ -60,7 +64,12 @@ def test_incident_a_is_one_false_googlebot_and_the_traps_of_its_first_aid() -> N
         "connections_exhausted",
         "open_files_exhausted",
     } <= set(findings)
-    assert roles(made) == ["endpoints", "guard", "bans", "capacity"]
+    # More of what the loop eats is no cure.
+    assert roles(made) == ["endpoints", "guard", "bans"]
+    order = [one["id"] for one in made["findings"]]
+    for eaten in ("connections_exhausted", "open_files_exhausted", "limits_conf_ineffective"):
+        assert "the loop that self_proxy names" in findings[eaten]["message"].replace("The", "the")
+        assert order.index("self_proxy") < order.index(eaten)
 
 
 def test_incident_b_is_over_and_the_database_still_pays_for_it() -> None:
@@ -88,7 +97,11 @@ def test_incident_c_hides_the_attacker_behind_edges_that_must_not_be_banned() ->
     findings = found(made)
     assert findings["xmlrpc_attack"]["severity"] == "high"
     assert "37 a second" in findings["xmlrpc_attack"]["message"]
-    assert "cloudfront" in findings["behind_cdn"]["message"]
+    assert "through cloudfront, which hides the clients" in findings["xmlrpc_attack"]["message"]
+    assert (
+        "88080 of 88080 requests came through cloudfront, from 7 addresses:"
+        in findings["behind_cdn"]["message"]
+    )
     assert findings["user_names_told"]["severity"] == "high"
     assert roles(made) == ["endpoints", "guard", "real_ip", "bans"]
     assert "Not before real_ip" in made["remedies"][-1]["reason"]
@@ -205,10 +218,107 @@ def test_the_site_with_the_plugin_bears_the_aftermath() -> None:
     assert plan(document)["sites"] == {SITE: "quiet", "other.example/": "aftermath"}
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["192.0.2.200", "192.0.2.10", "127.0.0.1", "::1", "10.0.0.5", "::ffff:192.0.2.200"],
+)
+def test_the_operator_and_the_host_are_no_attackers(address: str) -> None:
+    proof = evenly(18000, 300 / 18000, [address])
+    noise = evenly(16, 24, many(300), "403")
+    made = plan(evidence(row(proof + noise)))
+    assert (made["verdict"], made["findings"]) == ("quiet", [])
+    # An attack is seen all the same.
+    made = plan(evidence(row(proof + noise + evenly(7200, 1, many(9)))))
+    assert made["verdict"] == "aftermath"
+
+
 def test_the_clients_behind_a_proxy_of_ones_own_are_not_taken_for_the_host() -> None:
     made = plan(evidence(row(evenly(7200, 1, ["127.0.0.1"]))))
     assert "a proxy of your own (127.0.0.1)" in found(made)["behind_cdn"]["message"]
     assert made["verdict"] == "attack"
+
+
+def test_only_as_many_edges_are_told_as_were_seen() -> None:
+    edges = [f"70.132.61.{number}" for number in range(1, 41)]
+    message = found(plan(evidence(row(evenly(7200, 1, edges) + evenly(60, 1, many(50))))))[
+        "behind_cdn"
+    ]["message"]
+    assert "7200 of 7260 requests came through cloudfront, from at least 20 addresses" in message
+    neighbour = evenly(60, 1, ["10.89.1.190"])
+    message = found(plan(evidence(row(evenly(7200, 1, edges[:7]) + neighbour))))["behind_cdn"][
+        "message"
+    ]
+    assert "7200 of 7260 requests came through cloudfront, from 7 addresses" in message
+
+
+def test_a_loop_is_the_cause_only_of_what_its_own_server_ran_out_of() -> None:
+    loop = {"id": "self_proxy", "server": "nginx", "site": SITE, "detail": "It leads back."}
+    rows = errors("httpd_max_request_workers", 1)
+    made = plan(evidence(traps=[loop], errors=rows))
+    assert roles(made) == ["endpoints", "capacity", "recorder"]
+    assert found(made)["self_proxy"]["severity"] == "high"
+    loop["server"] = "httpd"
+    made = plan(evidence(traps=[loop], errors=rows))
+    assert roles(made) == ["endpoints"]
+    assert [one["id"] for one in made["findings"]] == ["self_proxy", "workers_exhausted"]
+
+
+def test_a_single_line_about_php_fpm_is_no_alarm_on_a_quiet_host() -> None:
+    made = plan(evidence(errors=errors("fpm_max_children", 2)))
+    assert "which a burst of visitors leads to, too" in found(made)["fpm_exhausted"]["message"]
+    assert made["remedies"] == []
+    busy = plan(flooded(errors=errors("fpm_max_children", 2)))
+    assert "burst" not in found(busy)["fpm_exhausted"]["message"]
+
+
+def test_a_slow_attack_begins_where_the_level_rises_and_has_no_friends_in_it() -> None:
+    """Of a day's everyday traffic, with a telephone and Jetpack, the last eight hours are worse."""
+    phone = [
+        one
+        for hour in range(1, 24, 3)
+        for one in evenly(500, 0.05, ["198.51.100.9"], claim="wordpress_app", start=hour * 3600)
+    ]
+    jetpack = evenly(12, 24, [f"192.0.80.{number}" for number in range(1, 200)], claim="jetpack")
+    false = evenly(75, 8, many(600), claim="googlebot", start=16 * 3600)
+    made = found(plan(evidence(row(phone + jetpack + false))))
+    message = made["xmlrpc_low_and_slow"]["message"]
+    assert "600 requests for XML-RPC" in message
+    assert "since 2026-11-21 16:00 UTC" in message
+    # Jetpack's addresses and the telephone are the busiest, and of the others none is known.
+    assert "from 600 addresses;" in message
+    few = evenly(10, 4, many(40), claim="googlebot", start=20 * 3600)
+    message = found(plan(evidence(row(phone + jetpack + few))))["xmlrpc_attack"]["message"]
+    assert "from 40 addresses" in message
+
+
+def test_the_telephones_of_a_newsroom_are_not_named() -> None:
+    """Of the addresses that call themselves an app only some are told."""
+    phones = sessions(30, 25, many(30, "198.51"), "wordpress_app")
+    message = found(plan(evidence(row(phones + evenly(60, 24, many(1440))))))[
+        "xmlrpc_low_and_slow"
+    ]["message"]
+    assert "198.51" not in message and "from 1440 addresses;" in message
+    # One that is busier than all telephones together is none of them, whatever it calls itself.
+    loud = evenly(50, 24, STRANGER)
+    message = found(plan(evidence(row(phones + loud + evenly(60, 24, many(1440))))))[
+        "xmlrpc_low_and_slow"
+    ]["message"]
+    assert "most from 203.0.113.9: 1200" in message
+
+
+def test_a_statement_about_another_sites_table_says_nothing_of_this_one() -> None:
+    purge = statement(90, "DELETE FROM wp_aiowps_audit_log WHERE created < ?")
+    made = plan(evidence(database=database(30_000, False, statements=purge)))
+    assert "not counting rows that are deleted" in found(made)["audit_table_large"]["message"]
+    purge[0]["schema"] = "shop"
+    made = plan(evidence(database=database(30_000, False, statements=purge)))
+    assert set(found(made)) == {"database_long_statement", "xmlrpc_open"}
+    purge[0]["text"] = "DELETE FROM `blog`.`wp_aiowps_audit_log` WHERE created < ?"
+    made = plan(evidence(database=database(30_000, False, statements=purge)))
+    assert "audit_table_large" in found(made)
+    purge[0].update(schema="blog", text="DELETE FROM wp_aiowps_audit_log_old")
+    made = plan(evidence(database=database(30_000, False, statements=purge)))
+    assert "audit_table_large" not in found(made)
 
 
 def test_a_loops_own_requests_are_no_attack() -> None:
@@ -267,7 +377,27 @@ def test_equal_traps_are_one_finding() -> None:
     trap.update(site=None, detail="It is buffered.", size=None)
     made = plan(evidence(traps=[trap, {**trap, "line": 9}, {"id": "unheard_of", "detail": ""}]))
     (finding,) = made["findings"]
-    assert finding["message"] == "/etc/nginx/a:3 (`x;`): It is buffered; also in 1 more places."
+    assert finding["message"] == "/etc/nginx/a:3 (`x;`): It is buffered; also in 1 more place."
+
+
+def test_a_sentence_of_our_own_is_whole_and_a_place_stands_once() -> None:
+    detail = (
+        "limits.conf asks for 16384 open files for *, but nginx runs with 1024. That file acts "
+        "where somebody logs in, never on a service of systemd; what raises it is LimitNOFILE in "
+        "a drop-in of nginx.service and a restart."
+    )
+    trap = {"id": "limits_conf_ineffective", "file": "/etc/security/limits.conf", "line": 58}
+    trap.update(server="nginx", text="* - nofile 16384", site=None, detail=detail, size=None)
+    (finding,) = plan(evidence(traps=[trap, {**trap, "server": "php-fpm"}]))["findings"]
+    assert f"{detail[:-1]}; the same goes for php-fpm." in finding["message"]
+    assert finding["rests_on"] == ["traps: /etc/security/limits.conf:58"]
+    (gap,) = plan(evidence(problems=[{"id": "x", "message": detail}]))["findings"]
+    assert gap["message"].lower() == detail.lower()
+
+
+def test_what_others_wrote_in_a_sentence_of_our_own_is_cut() -> None:
+    assert sentence(f"{'It is so. ' * 20}See /{'x' * 300}.").endswith(f"See /{'x' * 159}")
+    assert len(sentence("It goes on. " * 500)) < 700
 
 
 # --- what makes no sense
