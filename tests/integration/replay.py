@@ -166,7 +166,7 @@ def endless_purge(host: hosts.Host) -> Iterator[None]:
     ) as holder:  # fmt: skip
         assert holder.stdin
         assert holder.stdout
-        hold = "BEGIN; SELECT id FROM wp_aiowps_audit_log WHERE id = 100000 FOR UPDATE;\n"
+        hold = "BEGIN; SELECT id FROM wp_aiowps_audit_log WHERE id = 480000 FOR UPDATE;\n"
         holder.stdin.write(f"{hold}SELECT 'held';\n")
         holder.stdin.flush()
         while "held" not in holder.stdout.readline():

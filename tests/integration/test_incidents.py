@@ -285,7 +285,8 @@ def test_incident_b_is_the_work_that_an_attack_left_behind(
     assert database["reachable"]
     (table,) = [one for one in database["tables"] if one["table"] == "wp_aiowps_audit_log"]
     assert (table["purge_column"], table["indexed"]) == ("created", False)
-    assert table["rows"] > 300_000
+    # The purge is nearly through: the estimate of rows says little, the bytes are still there.
+    assert table["bytes"] > 128 << 20
     longest = max(database["statements"], key=lambda one: one["seconds"])
     assert longest["text"].startswith("DELETE FROM wp_aiowps_audit_log")
     assert longest["seconds"] >= LONG_STATEMENT - 5
