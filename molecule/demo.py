@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from testbed import clients, editor, flood, hosts, podman
 from testbed.shell import TestbedError
 
 ROOT = Path(__file__).resolve().parents[1]
+REPORTS = ROOT / "wpward-reports"
 HOST = "demo"
 ATTACKERS = "demo-attackers"
 VISITOR = "demo-visitor"
@@ -58,14 +58,13 @@ def show(label: str, measured: dict[str, Any]) -> None:
 
 
 def playbook(host: hosts.Host, name: str, **variables: Any) -> None:
-    with tempfile.TemporaryDirectory() as reports:
-        variables["wpward_report_directory"] = reports
-        argv = [
-            *(str(Path(sys.executable).parent / "ansible-playbook"), "-i", host.inventory),
-            *("-e", json.dumps(variables), str(ROOT / "playbooks" / f"{name}.yml")),
-        ]
-        if subprocess.run(argv, cwd=ROOT, check=False).returncode:
-            raise DemoFailed(f"{name}.yml failed; its last message says why")
+    variables["wpward_report_directory"] = str(REPORTS)
+    argv = [
+        *(str(Path(sys.executable).parent / "ansible-playbook"), "-i", host.inventory),
+        *("-e", json.dumps(variables), str(ROOT / "playbooks" / f"{name}.yml")),
+    ]
+    if subprocess.run(argv, cwd=ROOT, check=False).returncode:
+        raise DemoFailed(f"{name}.yml failed; its last message says why")
 
 
 def publish(host: hosts.Host) -> None:
@@ -121,7 +120,9 @@ def main() -> int:
     say("harden.yml again, and once more: the last run changes nothing")
     playbook(host, "harden", **settings)
     playbook(host, "harden", **settings)
-    print(f"\nThe host stays up at {host.address} (inventory: {host.inventory}).")
+    pages = sorted(REPORTS.glob("*/report.html"))
+    print(f"\nThe report of the run under attack: {pages[-3]}")
+    print(f"The host stays up at {host.address} (inventory: {host.inventory}).")
     print("Remove it with: make clean")
     return 0
 
