@@ -235,6 +235,16 @@ def a_flood_while_a_newsroom_writes() -> Any:
     )
 
 
+@labelled("attack", "xmlrpc_attack", "user_names_told high")
+def a_flood_by_who_asks_for_names_and_fails_to_log_in() -> Any:
+    addresses = many(4, "198.51")
+    return evidence(
+        row(evenly(10, 2, addresses, "200", "GET"), "rest_users"),
+        row(evenly(5, 2, addresses), "login"),
+        row(evenly(7200, 1, many(9), start=3600)),
+    )
+
+
 @labelled("attack", "xmlrpc_attack", "behind_cdn", "user_names_open")
 def a_flood_of_two_minutes_through_a_proxy_of_ones_own() -> Any:
     return evidence(row(evenly(60_000, 1 / 30, ["127.0.0.1"])))
@@ -395,6 +405,13 @@ def the_hosts_own_proof_beside_edges() -> Any:
     edges = [f"70.132.61.{number}" for number in range(10)]
     proof = evenly(18000, 300 / 18000, ["127.0.0.1", "192.0.2.10"])
     return evidence(row(proof + evenly(20, 17, edges, claim="jetpack")))
+
+
+@labelled("quiet")
+def a_task_of_the_hosts_own_beside_edges() -> Any:
+    edges = [f"70.132.61.{number}" for number in range(10)]
+    task = evenly(30, 10, ["127.0.0.1"])
+    return evidence(row(task + evenly(40, 10, edges, claim="jetpack")))
 
 
 @labelled("quiet")

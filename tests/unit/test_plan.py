@@ -223,7 +223,7 @@ def test_the_site_with_the_plugin_bears_the_aftermath() -> None:
     ["192.0.2.200", "192.0.2.10", "127.0.0.1", "::1", "10.0.0.5", "::ffff:192.0.2.200"],
 )
 def test_the_operator_and_the_host_are_no_attackers(address: str) -> None:
-    proof = evenly(18000, 300 / 18000, [address])
+    proof = evenly(18000, 500 / 18000, [address])
     noise = evenly(16, 24, many(300), "403")
     made = plan(evidence(row(proof + noise)))
     assert (made["verdict"], made["findings"]) == ("quiet", [])
@@ -286,9 +286,16 @@ def test_a_slow_attack_begins_where_the_level_rises_and_has_no_friends_in_it() -
     assert "since 2026-11-21 16:00 UTC" in message
     # Jetpack's addresses and the telephone are the busiest, and of the others none is known.
     assert "from 600 addresses;" in message
-    few = evenly(10, 4, many(40), claim="googlebot", start=20 * 3600)
-    message = found(plan(evidence(row(phone + jetpack + few))))["xmlrpc_attack"]["message"]
-    assert "from 40 addresses" in message
+    few = evenly(30, 4, many(40), claim="googlebot", start=20 * 3600)
+    message = found(plan(evidence(row(jetpack + few))))["xmlrpc_attack"]["message"]
+    assert "since 2026-11-21 20:00 UTC" in message and "from 40 addresses" in message
+
+
+def test_the_few_requests_of_jetpack_in_a_flood_are_no_part_of_it() -> None:
+    jetpack = evenly(12, 24, [f"192.0.80.{number}" for number in range(1, 200)], claim="jetpack")
+    fast = evenly(120_000, 0.1, STRANGER, start=80_000)
+    message = found(plan(evidence(row(jetpack + fast))))["xmlrpc_attack"]["message"]
+    assert message.startswith("12000 requests") and "from one address, 203.0.113.9" in message
 
 
 def test_the_telephones_of_a_newsroom_are_not_named() -> None:
