@@ -277,10 +277,12 @@ def _local_proxy(address: str) -> str:
 
 @dataclass(frozen=True)
 class _Edge:
-    """Who passes requests on. whose: in words. hits: requests. addresses: of those that the
-    evidence lists. all_listed: whether there are no more of them."""
+    """Who passes requests on. whose: in words. certain: whether all of them are known to do that.
+    hits: requests. addresses: of those that the evidence lists. all_listed: whether there are no
+    more of them."""
 
     whose: str
+    certain: bool
     hits: int
     addresses: int
     all_listed: bool
@@ -295,13 +297,15 @@ def _edge(traffic: Traffic, case: Case) -> _Edge:
         for address, count in traffic.clients.items()
         if known_networks.party_of(address) in networks
     }
+    certain = True
     # Beside a delivery network some requests from the host's own network make no proxy.
     if hits < case.limits["edge_share"] * traffic.hits:
         local = {address: count for address, count in traffic.clients.items() if is_local(address)}
         whose += [_local_proxy(address) for address in list(local)[:1]]
+        certain = all(ip_address(address).is_loopback for address in local)
         hits += sum(local.values())
         listed |= local
-    return _Edge(" and ".join(whose), hits, len(listed), sum(listed.values()) >= hits)
+    return _Edge(" and ".join(whose), certain, hits, len(listed), sum(listed.values()) >= hits)
 
 
 def _behind_edge(here: Sequence[Judged], case: Case, verdict: str) -> list[Finding]:
@@ -320,6 +324,7 @@ def _behind_edge(here: Sequence[Judged], case: Case, verdict: str) -> list[Findi
             f"{edge.whose}, from {least}{plural(edge.addresses, 'address')}: the log hides the "
             "real clients, and a ban of what it shows would ban every visitor.",
             [f"access: parties of {traffic.endpoint} on {where(traffic)}"],
+            severity=None if edge.certain else MEDIUM,
         )
     ]
 

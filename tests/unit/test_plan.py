@@ -235,7 +235,16 @@ def test_the_operator_and_the_host_are_no_attackers(address: str) -> None:
 def test_the_clients_behind_a_proxy_of_ones_own_are_not_taken_for_the_host() -> None:
     made = plan(evidence(row(evenly(7200, 1, ["127.0.0.1"]))))
     assert "a proxy of your own (127.0.0.1)" in found(made)["behind_cdn"]["message"]
+    assert found(made)["behind_cdn"]["severity"] == "high"
     assert made["verdict"] == "attack"
+
+
+def test_a_private_network_need_not_be_a_proxy() -> None:
+    behind = found(plan(evidence(row(evenly(7200, 1, ["10.89.1.190", "10.89.1.191"])))))[
+        "behind_cdn"
+    ]
+    assert "most likely a proxy" in behind["message"]
+    assert behind["severity"] == "medium"
 
 
 def test_only_as_many_edges_are_told_as_were_seen() -> None:
