@@ -24,7 +24,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.printable import 
 from ansible_collections.wpward.wordpress.plugins.module_utils.processes import (
     PROC,
     Process,
-    text_of,
+    accounts,
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.sql_text import decoded
 
@@ -91,14 +91,15 @@ class Server:
 
 
 def _account(pid: int) -> str | None:
-    # Not the owner of /proc/PID, which is root for a program that gave up root's rights.
-    found = re.search(r"^Uid:\s+\d+\s+(\d+)", text_of(f"{PROC}/{pid}/status") or "", re.MULTILINE)
-    if not found:
+    """The name of the one account that a process runs as; None where that is more than one."""
+    users = accounts(pid)
+    if len(users) != 1:
         return None
+    (user,) = users
     try:
-        return pwd.getpwuid(int(found.group(1))).pw_name
+        return pwd.getpwuid(user).pw_name
     except KeyError:
-        return found.group(1)
+        return str(user)
 
 
 def _inodes(pid: int) -> Iterator[str]:

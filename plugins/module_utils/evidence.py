@@ -41,6 +41,9 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.processes import 
 from ansible_collections.wpward.wordpress.plugins.module_utils.wordpress_discovery import Site
 
 SCHEMA = 2
+_ROOTS = ("nginx", "httpd", "php-fpm")
+"""Services whose master is root's. The database has an account of its own and is asked about
+elsewhere."""
 
 
 def _printable(value: Any, strange: set[str]) -> Any:
@@ -108,6 +111,25 @@ class _WebServers:
         return sorted({listen.port for listen in listens if listen.unix is None})
 
 
+def _trusted(running: Sequence[Process], problems: Problems) -> list[Process]:
+    """Without servers that somebody else than root started.
+
+    The probe runs a server's own program and reads the files that it names, as root. A user's
+    process that only bears the name must not choose what that is.
+    """
+    kept: list[Process] = []
+    for process in running:
+        if process.role == "master" and process.service in _ROOTS and not process.is_roots:
+            problems.add(
+                "server_not_roots",
+                f"Process {process.pid} runs as {process.service}, but root did not start it; it "
+                "was left out.",
+            )
+        else:
+            kept.append(process)
+    return kept
+
+
 def _web_servers(running: Sequence[Process], budget: Budget, problems: Problems) -> _WebServers:
     found = _WebServers()
     with budget.part("nginx"):
@@ -165,7 +187,7 @@ def collect(request: Request) -> dict[str, Any]:
             f"Process 1 is {host['init']}, not systemd: no remedy can be applied here, because a "
             "change that nobody confirms could not put itself back.",
         )
-    running = processes.running()
+    running = _trusted(processes.running(), problems)
     web = _web_servers(running, budget, problems)
     document: dict[str, Any] = {
         "schema": SCHEMA,

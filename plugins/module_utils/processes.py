@@ -54,6 +54,8 @@ class Process:
     """php-fpm: the pool of a worker."""
     config_path: str | None = None
     """php-fpm: the configuration that the master has read."""
+    is_roots: bool = False
+    """Whether root started it and it still is root's. Anybody can call a process nginx."""
 
 
 def text_of(path: str) -> str | None:
@@ -141,6 +143,18 @@ def _named() -> dict[int, tuple[str, list[str]]]:
     return named
 
 
+def accounts(pid: int) -> frozenset[int]:
+    """The real, effective, saved and file system user ids of a process; empty where it is gone.
+
+    Not the owner of /proc/PID, which is root also for a program that gave up root's rights; and the
+    real one too, as anybody can start a program that the system gives root's rights to.
+    """
+    for line in (text_of(f"{PROC}/{pid}/status") or "").splitlines():
+        if line.startswith("Uid:"):
+            return frozenset(int(word) for word in line.split()[1:])
+    return frozenset()
+
+
 def running() -> list[Process]:
     """Every process of the web stack in this PID namespace, oldest first.
 
@@ -179,6 +193,7 @@ def running() -> list[Process]:
                 leaving="shutting down" in title,
                 pool=_group(_FPM_POOL, title),
                 config_path=_group(_FPM_MASTER, title),
+                is_roots=accounts(pid) == {0},
             )
         )
     return sorted(found, key=lambda process: (process.started, process.pid))

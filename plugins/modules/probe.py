@@ -474,7 +474,8 @@ evidence:
     problems:
       description: >-
         What is missing or could not be read, as C(id) and one sentence (C(message)). Ids:
-        V(systemd_missing), V(web_server_not_found), V(nginx_unusable), V(nginx_not_running),
+        V(systemd_missing), V(server_not_roots), V(web_server_not_found), V(nginx_unusable),
+        V(nginx_not_running),
         V(nginx_several), V(nginx_config_invalid), V(nginx_config_unread), V(nginx_files_differ),
         V(httpd_unusable), V(httpd_not_running), V(httpd_several), V(httpd_config_invalid),
         V(httpd_config_unread), V(httpd_files_differ), V(httpd_vhosts_differ), V(root_unknown),

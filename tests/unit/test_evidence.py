@@ -22,6 +22,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils import (
     nginx_discovery,
     processes,
 )
+from ansible_collections.wpward.wordpress.plugins.module_utils.processes import Process
 
 LOGS = Path(__file__).parent.parent / "fixtures" / "logs"
 PROBE = Path(__file__).parent.parent.parent / "plugins" / "modules" / "probe.py"
@@ -80,7 +81,10 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(processes, "running", list)
     monkeypatch.setattr(host_facts, "init_system", lambda: "systemd")
     # Nothing of the machine that runs the test.
-    monkeypatch.setattr(httpd_discovery, "find_binary", lambda running: None)
+    find_httpd = httpd_discovery.find_binary
+    monkeypatch.setattr(
+        httpd_discovery, "find_binary", lambda running: find_httpd(running) if running else None
+    )
     monkeypatch.setattr(error_logs, "ROOT", str(tmp_path))
     monkeypatch.setattr(kernel_log, "collect", lambda *_arguments: [])
     monkeypatch.setattr(limits_trap, "find", lambda running: [])
@@ -252,6 +256,33 @@ def test_what_is_refused_already_is_still_seen(host: Host) -> None:
     assert document["logs"][0]["format"] == "wpward"
     assert "log_format_unusable" not in problem_ids(document)
     assert document["traps"] == []
+
+
+@pytest.mark.parametrize("service", ["nginx", "httpd"])
+def test_a_program_that_a_user_started_is_not_run(
+    host: Host, monkeypatch: pytest.MonkeyPatch, service: str
+) -> None:
+    program = host.base / "impostor"
+    program.write_text(f"#!/bin/sh\ntouch {host.base}/was-run\n")
+    program.chmod(0o755)
+    master = Process(
+        pid=4321,
+        parent=1,
+        service=service,
+        role="master",
+        title=f"{service}: master process",
+        binary=str(program),
+        started=0.0,
+        unit=None,
+        leaving=False,
+        is_roots=False,
+    )
+    monkeypatch.setattr(processes, "running", lambda: [master])
+    document = host.collect()
+    assert not (host.base / "was-run").exists()
+    (problem,) = [one for one in document["problems"] if one["id"] == "server_not_roots"]
+    assert "4321" in problem["message"]
+    assert document["access"][0]["hits"] == 16
 
 
 def test_a_server_that_only_lies_there_serves_nobody(

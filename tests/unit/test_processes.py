@@ -45,6 +45,7 @@ class Proc:
         cgroup: str = "0::/system.slice/nginx.service",
         state: str = "S",
         environ: str = "",
+        users: str = "0 0 0 0",
     ) -> None:
         base = self.base / str(pid)
         (base / "ns").mkdir(parents=True)
@@ -59,12 +60,28 @@ class Proc:
         (base / "cgroup").write_text(cgroup + "\n")
         (base / "limits").write_text(_LIMITS.format(soft=1024, hard=20000))
         (base / "environ").write_text(environ)
+        (base / "status").write_text(f"Name: {command}\nUid:\t{users}\nGid:\t0\t0\t0\t0\n")
 
 
 @pytest.fixture()
 def proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Proc:
     monkeypatch.setattr(processes, "PROC", str(tmp_path))
     return Proc(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("users", "is_roots"),
+    [("0 0 0 0", True), ("33 33 33 33", False), ("33 0 0 0", False), ("0 33 33 33", False)],
+)
+def test_a_name_does_not_make_a_process_roots(proc: Proc, users: str, is_roots: bool) -> None:
+    proc.add(10, "nginx", "nginx: master process /tmp/nginx", users=users)
+    (process,) = running()
+    assert process.is_roots is is_roots
+
+
+def test_own_accounts() -> None:
+    assert processes.accounts(os.getpid()) == {os.getuid(), os.geteuid()}
+    assert processes.accounts(2**22 + 1) == frozenset()
 
 
 def test_the_web_stack_is_found_by_what_it_is(proc: Proc) -> None:
