@@ -10,25 +10,32 @@ from typing import Any, Iterator
 from ansible_collections.wpward.wordpress.plugins.module_utils.problems import Problems
 
 
+LEAST = 1 / 8
+"""The share of the whole that a part has in any case. Programs of the host that hang must not cost
+the parts behind them all of their time."""
+
+
 class Budget:
     """``seconds``: for all parts together. Each part gets a deadline; what it did with it is kept
     for the evidence."""
 
     def __init__(self, seconds: float, problems: Problems) -> None:
         self._end = time.monotonic() + seconds
+        self._least = seconds * LEAST
         self._problems = problems
         self._parts: list[dict[str, Any]] = []
 
     @contextlib.contextmanager
     def part(self, name: str, at_most: float | None = None) -> Iterator[float]:
         """Give a part its deadline (``time.monotonic()``): the end of the whole budget, or
-        ``at_most`` seconds from now.
+        ``at_most`` seconds from now; but not before LEAST.
 
         A part that fails is a problem and not the end of the probe: on a host in trouble any of
         them may meet what nobody thought of, and the others' evidence is needed all the more.
         """
         began = time.monotonic()
         deadline = self._end if at_most is None else min(self._end, began + at_most)
+        deadline = max(deadline, began + self._least)
         complete = False
         try:
             yield deadline

@@ -32,7 +32,8 @@ options:
     description:
       - Seconds for the whole probe. When they are over, what was read by then is reported;
         RV(evidence.budget) and RV(evidence.problems) say which part is incomplete. Of a log the
-        newest part is read first.
+        newest part is read first. Where the servers' own configuration tests are slow, it takes
+        longer, because every other part has an eighth of this time in any case.
     type: float
     default: 20
   database_credentials:
