@@ -9,7 +9,6 @@ from typing import Any, Iterator
 
 from ansible_collections.wpward.wordpress.plugins.module_utils.problems import Problems
 
-
 LEAST = 1 / 8
 """The share of the whole that a part has in any case. Programs of the host that hang must not cost
 the parts behind them all of their time."""
