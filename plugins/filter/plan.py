@@ -5,7 +5,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: plan
-version_added: 0.1.0
+version_added: 0.2.0
 author: The wpward maintainers
 short_description: Say what is wrong with a host, and what to do
 description:
@@ -31,8 +31,8 @@ options:
     default: {}
   thresholds:
     description:
-      - Numbers that replace defaults, such as V({flood_per_minute: 120}). Names, units, defaults
-        and reasons are in docs/findings.md.
+      - Numbers that replace defaults, such as C(flood_per_minute) with V(120). Names, units,
+        defaults and reasons are in docs/findings.md.
     type: dict
     default: {}
   trusted:

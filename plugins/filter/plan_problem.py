@@ -5,7 +5,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: plan_problem
-version_added: 0.1.0
+version_added: 0.2.0
 author: The wpward maintainers
 short_description: Say why no plan can be made with an operator's settings
 description:

@@ -40,11 +40,13 @@ options:
     description:
       - A file on the host with user and password for MariaDB or MySQL, in the form that its client
         reads with C(--defaults-extra-file). By default root is let in by the server's unix socket.
+    version_added: 0.2.0
     type: path
   resolve_claims:
     description:
       - Whether to look up some of the addresses that claim to be a search engine by reverse DNS,
         confirmed by forward DNS. Without it, only the published ranges tell.
+    version_added: 0.2.0
     type: bool
     default: false
 attributes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: report
 short_description: Keep what was found, changed and proven, as JSON and as one HTML page
-version_added: 0.1.0
+version_added: 0.2.0
 author: The wpward maintainers
 description:
   - Writes a JSON document for the host and an HTML page for all hosts of the run, on the

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,21 @@ def test_linter_is_content(name: str) -> None:
         check=False,
     )
     assert done.returncode == 0, f"{name}:\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("kind", ["module", "filter", "callback"])
+def test_every_plugin_documents_itself(kind: str) -> None:
+    files = (ROOT / "plugins" / {"module": "modules"}.get(kind, kind)).glob("*.py")
+    names = sorted(f"wpward.wordpress.{path.stem}" for path in files)
+    done = subprocess.run(
+        [str(BIN / "ansible-doc"), "--type", kind, "--json", *names],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(json.loads(done.stdout)) == names, done.stderr
 
 
 def test_reference_is_what_the_specifications_say() -> None:
