@@ -305,7 +305,11 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
         "It says: nginx: [emerg] x",
     ),
     "no place": ({"evidence": {"nginx": {"http_include_file": None}}}, "includes no directory"),
-    "no wordpress": ({"evidence": {"vhosts": []}}, "no WordPress was found"),
+    "no wordpress": ({"evidence": {"sites": []}}, "no WordPress was found"),
+    "another server's": (
+        {"evidence": {"sites": [{"id": "shop.example/", "vhosts": ["httpd:/etc/apache2/x:1"]}]}},
+        "shop.example/ is served by httpd",
+    ),
 }
 
 
