@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from itertools import compress, repeat
 from operator import itemgetter
-from typing import Callable, Dict, Iterable, Mapping, Optional, Sequence, Tuple, Union
+from typing import Callable, Dict, Iterable, Optional, Sequence, Tuple, Union
 from urllib.parse import unquote_to_bytes
 
 from ansible_collections.wpward.wordpress.plugins.module_utils.bounded import Room
@@ -50,10 +50,10 @@ Tallies = Dict[Group, Tally]
 
 ROOM = 16_000
 """Keys for all of a log's counters."""
-_BATCH = 10_000
+_BATCH = 20_000
 _BATCH_TEXT = 8 * 1024 * 1024
-"""Lines that are counted together, and bytes of the log behind which there may be fewer: both bound
-the memory that they take, as a client chooses the length of its line."""
+"""Keys that are counted together, and bytes of the log behind which there may be fewer: both bound
+the memory that they take."""
 _MEMO = 1024 * 1024
 _KINDS = 1000
 
@@ -135,6 +135,22 @@ class _Columns:
         return target, values.get("host"), status_of(status), method
 
 
+class _Batch:
+    """What is counted of a piece of the log before it is added to the tallies."""
+
+    def __init__(self) -> None:
+        self.times: Counter[tuple[_Kind, int]] = Counter()
+        """By second since the epoch."""
+        self.clients: Counter[tuple[_Kind, bytes, str | None]] = Counter()
+        """By address and claim."""
+        self.joint: Counter[tuple[_Kind, int, bytes]] = Counter()
+        """By second and address."""
+
+    @property
+    def size(self) -> int:
+        return len(self.times) + len(self.clients) + len(self.joint)
+
+
 class Scanner:
     """Counts the lines of one log, stream by stream.
 
@@ -152,18 +168,19 @@ class Scanner:
         self._identities = identities
         self._deadline = deadline
         self._newest: float | None = None
-        self._since, self._until = 0, 1 << 62
+        self._window = 0, 1 << 62
         self._finder = LineFinder(line_format, self._matters)
         self._columns = _Columns(line_format, self._finder.fields)
         self._seconds_at = 0, 0
         """Where the seconds stand in stamps of which length."""
         self._minutes: Memo[int | None] = Memo(self._minute_of, _MEMO)
-        self._seconds: Memo[int | None] = Memo(self._second_of, _MEMO)
+        self._seconds: Memo[int | None] = Memo(self._second_inside, _MEMO)
         self._kinds: Memo[_Kind | None] = Memo(self._kind_of, _MEMO)
         self._same_kinds: dict[tuple[Classes, bytes, bytes], _Kind] = {}
         self._claims: Memo[str | None] = Memo(identities.claim_of, _MEMO)
         self._buffer = LineBuffer()
         self._room = Room(ROOM)
+        self._batch = _Batch()
         self.tallies: Tallies = {}
 
     @property
@@ -189,6 +206,12 @@ class Scanner:
 
     def _minute_of(self, stamp: bytes) -> int | None:
         return seconds_of(stamp, self._newest)
+
+    def _second_inside(self, stamp: bytes) -> int | None:
+        """None for a stamp outside of the window, and for what is no time."""
+        second = self._second_of(stamp)
+        since, until = self._window
+        return second if second is not None and since <= second < until else None
 
     def _second_of(self, stamp: bytes) -> int | None:
         # A quiet log has as many seconds as lines, but hardly as many minutes. And where they stand
@@ -239,65 +262,85 @@ class Scanner:
 
         Raises OSError.
         """
-        self._since, self._until = window
-        if newest != self._newest:
-            self._newest = newest
+        if (window, newest) != (self._window, self._newest):
+            self._window, self._newest = window, newest
             self._minutes.clear()
             self._seconds.clear()
-        lines: list[Line] = []
         text = 0
         try:
             for end in self._buffer.fill(stream, at_line, length):
-                lines += self._finder.lines(self._buffer.data, end) if end else []
+                if end:
+                    self._count(self._finder.lines(self._buffer.data, end))
                 text += end
-                if len(lines) >= _BATCH or text >= _BATCH_TEXT:
-                    self._count(lines)
-                    lines, text = [], 0
+                if self._batch.size > _BATCH or text >= _BATCH_TEXT:
+                    self._add_up()
+                    text = 0
                 if time.monotonic() > self._deadline:
                     return False
         finally:
             # A file that turns out to be damaged counts up to there.
-            self._count(lines)
+            self._add_up()
         return True
 
     def _count(self, lines: list[Line]) -> None:
-        kinds = list(map(self._kinds.__getitem__, map(self._columns.kind, lines)))
-        self._add(list(compress(lines, kinds)), list(filter(None, kinds)))
+        """Count lines at once, while they are in the processor's cache."""
+        columns, batch = self._columns, self._batch
+        found_kinds = list(map(self._kinds.__getitem__, map(columns.kind, lines)))
+        lines, kinds = list(compress(lines, found_kinds)), list(filter(None, found_kinds))
+        found = list(map(self._seconds.__getitem__, map(itemgetter(columns.time), lines)))
+        if None in found:
+            inside = [second is not None for second in found]
+            lines, kinds = list(compress(lines, inside)), list(compress(kinds, inside))
+        seconds = [second for second in found if second is not None]
+        batch.times.update(zip(kinds, seconds))
+        if columns.address is not None:
+            claims: Iterable[str | None] = repeat(None)
+            if columns.agent is not None:
+                claims = map(self._claims.__getitem__, map(itemgetter(columns.agent), lines))
+            batch.clients.update(zip(kinds, map(itemgetter(columns.address), lines), claims))
+        self._count_joint(lines, kinds, seconds)
 
-    def _add(self, lines: list[Line], kinds: list[_Kind]) -> None:
-        place = self._columns.time
-        times = Counter(zip(kinds, map(itemgetter(place), lines)))
-        stamps = {stamp for _kind, stamp in times}
-        seconds = self._seconds_of(stamps)
-        if len(seconds) < len(stamps):
-            inside = [line[place] in seconds for line in lines]
-            self._add(list(compress(lines, inside)), list(compress(kinds, inside)))
+    def _count_joint(self, lines: list[Line], kinds: list[_Kind], seconds: list[int]) -> None:
+        """For the tallies that still take such counts."""
+        found = set(kinds)
+        taken = {
+            kind
+            for kind in found
+            if any(self._tally(group).joint is not None for group in kind.groups)
+        }
+        if not taken:
             return
+        place = self._columns.address
+        addresses: Iterable[bytes] = repeat(OTHER)
+        if place is not None:
+            addresses = map(itemgetter(place), lines)
+        rows: Iterable[tuple[_Kind, int, bytes]] = zip(kinds, seconds, addresses)
+        if taken != found:
+            rows = compress(rows, map(taken.__contains__, kinds))
+        self._batch.joint.update(rows)
+
+    def _add_up(self) -> None:
+        batch, self._batch = self._batch, _Batch()
         together: dict[Classes, Hits] = {}
         hits_of: dict[_Kind, Hits] = {}
-        for kind, _stamp in times:
+        for kind, _second in batch.times:
             if kind not in hits_of:
                 hits_of[kind] = together.setdefault(kind.groups, Hits())
-        for (kind, stamp), count in times.items():
-            second, hits = seconds[stamp], hits_of[kind]
+        for (kind, second), count in batch.times.items():
+            hits = hits_of[kind]
             hits.seconds[second] += count
             hits.times[second // 60 * 60, kind.status] += count
             hits.methods[kind.method] += count
-        self._add_clients(lines, kinds, hits_of)
-        self._add_joint(lines, kinds, hits_of, seconds)
+        for (kind, address, claim), count in batch.clients.items():
+            hits = hits_of[kind]
+            hits.clients[address] += count
+            if claim is not None:
+                hits.claimed[claim][address] += count
+        for (kind, second, address), count in batch.joint.items():
+            hits_of[kind].joint[second // 60, address, kind.status, kind.method] += count
         for groups, hits in together.items():
             for group in groups:
                 self._tally(group).add(hits)
-
-    def _seconds_of(self, stamps: Iterable[bytes]) -> dict[bytes, int]:
-        """Without those outside of the window, and without what is no time."""
-        known, since, until = self._seconds, self._since, self._until
-        found = {}
-        for stamp in stamps:
-            second = known[stamp]
-            if second is not None and since <= second < until:
-                found[stamp] = second
-        return found
 
     def _tally(self, group: Group) -> Tally:
         tally = self.tallies.get(group)
@@ -305,46 +348,3 @@ class Scanner:
             self._room.add_share()
             tally = self.tallies[group] = Tally(self._room, self._identities)
         return tally
-
-    def _add_clients(
-        self, lines: list[Line], kinds: list[_Kind], hits_of: Mapping[_Kind, Hits]
-    ) -> None:
-        columns = self._columns
-        if columns.address is None:
-            return
-        claims: Iterable[str | None] = repeat(None)
-        if columns.agent is not None:
-            claims = map(self._claims.__getitem__, map(itemgetter(columns.agent), lines))
-        found = Counter(zip(kinds, map(itemgetter(columns.address), lines), claims))
-        for (kind, address, claim), count in found.items():
-            hits = hits_of[kind]
-            hits.clients[address] += count
-            if claim is not None:
-                hits.claimed[claim][address] += count
-
-    def _add_joint(
-        self,
-        lines: list[Line],
-        kinds: list[_Kind],
-        hits_of: Mapping[_Kind, Hits],
-        seconds: Mapping[bytes, int],
-    ) -> None:
-        """As long as one of the tallies still takes such counts."""
-        taken = {
-            kind
-            for kind in hits_of
-            if any(self._tally(group).joint is not None for group in kind.groups)
-        }
-        if not taken:
-            return
-        if len(taken) < len(hits_of):
-            chosen = list(map(taken.__contains__, kinds))
-            lines, kinds = list(compress(lines, chosen)), list(compress(kinds, chosen))
-        columns = self._columns
-        addresses: Iterable[bytes] = repeat(OTHER)
-        if columns.address is not None:
-            addresses = map(itemgetter(columns.address), lines)
-        found = Counter(zip(kinds, map(itemgetter(columns.time), lines), addresses))
-        for (kind, stamp, address), count in found.items():
-            minute = seconds[stamp] // 60
-            hits_of[kind].joint[minute, address, kind.status, kind.method] += count

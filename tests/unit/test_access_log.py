@@ -431,4 +431,4 @@ def test_times_are_read_as_one_by_one(stamps: list[bytes]) -> None:
         compile_format(COMBINED), classify, access_log.UNKNOWN, deadline=time.monotonic()
     )
     for stamp in stamps:
-        assert scanner._seconds[stamp] == seconds_of(stamp)
+        assert scanner._second_of(stamp) == seconds_of(stamp)
