@@ -149,6 +149,7 @@ class LineFinder:
             self.fields = (*self.fields[:first], REQUEST_AND_STATUS, *self.fields[first + 2 :])
         self._backslash = line_format.escapes == BACKSLASH
         self._filter = RequestFilter(matters)
+        self._in_flood = False
 
     def lines(self, buffer: Buffer, end: int) -> list[Line]:
         """At least all lines that ask for an endpoint.
@@ -161,21 +162,26 @@ class LineFinder:
         start = buffer.find(b"\n", 0, end)
         if start < 0:
             return []
-        # In a flood nearly all lines are wanted: a sample saves to look at each of them twice.
-        sample = max(buffer.rfind(b"\n", start, min(end, _SAMPLE)), start)
-        requests: list[bytes] = self._requests(buffer, start, sample)
-        wanted = self._filter.wanted(set(requests))
-        if sum(map(wanted.__contains__, requests)) > _DENSE * len(requests):
-            return self._all(buffer, end)
+        sample = start
+        requests: list[bytes] = []
+        if self._in_flood:
+            # Nearly all lines are wanted then: a sample saves to look at each of them twice.
+            sample = max(buffer.rfind(b"\n", start, min(end, _SAMPLE)), start)
+            requests = self._requests(buffer, start, sample)
+            wanted = self._filter.wanted(set(requests))
+            if sum(map(wanted.__contains__, requests)) > _DENSE * len(requests):
+                return self._all(buffer, end)
         requests += self._requests(buffer, sample, end)
         wanted = self._filter.wanted(set(requests))
         if not wanted:
+            self._in_flood = False
             return []
         if any(map(is_odd, wanted)):
             return self._pattern.findall(buffer, 0, end)
         chosen = list(map(wanted.__contains__, requests))
         number = sum(chosen)
-        if number > _DENSE * len(requests):
+        self._in_flood = number > _DENSE * len(requests)
+        if self._in_flood:
             return self._all(buffer, end)
         if _PICK_COST * number + _SEARCH_COST * len(wanted) > len(requests):
             return self._chosen(bytes(buffer[start + 1 : end]), chosen)
