@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from itertools import repeat
+from itertools import compress, repeat
 from operator import itemgetter
-from typing import Callable, Dict, Iterable, Optional, Tuple, Union
+from typing import Callable, Dict, Iterable, Optional, Sequence, Tuple, Union, cast
 from urllib.parse import unquote_to_bytes
 
 from ansible_collections.wpward.wordpress.plugins.module_utils.bounded import Room
@@ -22,16 +22,21 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.line_format impor
     with_query,
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.log_buffer import LineBuffer
-from ansible_collections.wpward.wordpress.plugins.module_utils.log_lines import Line, LineFinder
+from ansible_collections.wpward.wordpress.plugins.module_utils.log_lines import (
+    BETWEEN,
+    REQUEST_AND_STATUS,
+    Line,
+    LineFinder,
+)
 from ansible_collections.wpward.wordpress.plugins.module_utils.log_stream import Stream
 from ansible_collections.wpward.wordpress.plugins.module_utils.log_time import seconds_of
 from ansible_collections.wpward.wordpress.plugins.module_utils.memo import Memo
+from ansible_collections.wpward.wordpress.plugins.module_utils.request_filter import may_ask
 from ansible_collections.wpward.wordpress.plugins.module_utils.tally import (
     METHODS,
     OTHER,
     Hits,
     Identities,
-    Joint,
     Tally,
 )
 
@@ -45,12 +50,12 @@ Tallies = Dict[Group, Tally]
 
 ROOM = 16_000
 """Keys for all of a log's counters."""
-_BATCH = 2500
+_BATCH = 20_000
 _BATCH_TEXT = 8 * 1024 * 1024
-"""Lines that are counted together, and bytes of the log behind which there may be fewer: both bound
-the memory that they take, as a client chooses the length of its line."""
+"""Keys that are counted together, and bytes of the log behind which there may be fewer: both bound
+the memory that they take."""
 _MEMO = 1024 * 1024
-
+_KINDS = 1000
 
 _SECONDS = re.compile(rb"(.+:\d\d:)(\d\d)( ?[+-]\d\d:?\d\d|Z|)")
 
@@ -68,50 +73,82 @@ def status_of(text: bytes) -> bytes:
     return text if len(text) == 3 and text.isdigit() else OTHER
 
 
-def _column(place: int | None, lines: list[Line]) -> Iterable[bytes]:
-    """One field of each line; OTHER where the format lacks it."""
-    return repeat(OTHER, len(lines)) if place is None else map(itemgetter(place), lines)
+class _Kind:
+    """What lines have in common that count for the same: compared by identity, which is fast."""
+
+    __slots__ = ("groups", "method", "status")
+
+    def __init__(self, groups: Classes, status: bytes, method: bytes) -> None:
+        self.groups = groups
+        self.status = status
+        self.method = method
 
 
 class _Columns:
     """Where the fields stand in a line; None for one that the format lacks."""
 
-    def __init__(self, line_format: LineFormat) -> None:
-        places = {name: place for place, name in enumerate(line_format.fields)}
+    def __init__(self, line_format: LineFormat, fields: Sequence[str]) -> None:
+        places = {name: place for place, name in enumerate(fields)}
         self.time = places["time"]
         self.address = places.get("address")
-        self.status = places.get("status")
         self.agent = places.get("agent")
-        self.host = places.get("host")
-        self.query = places.get("query")
-        self.whole_request = "request" in places
-        self.request = places["request"] if self.whole_request else places["target"]
-        self.method = self.request if self.whole_request else places.get("method")
+        self._whole_request = "target" not in places
         self._percent = line_format.escapes == PERCENT
-        wanted = (self.request, self.query, self.host)
-        self.key: Callable[[Line], Key] = itemgetter(
-            *(place for place in wanted if place is not None)
-        )
-        """What of a line decides which endpoint of which site it is for."""
-        self.stamp_and_status: Callable[[Line], tuple[bytes, bytes]] = (
-            (lambda line: (line[self.time], OTHER))
-            if self.status is None
-            else itemgetter(self.time, self.status)
-        )
+        self._of_kind = [
+            name
+            for name in (
+                REQUEST_AND_STATUS,
+                "request",
+                "target",
+                "query",
+                "host",
+                "method",
+                "status",
+            )
+            if name in places
+        ]
+        self.kind: Callable[[Line], Key] = itemgetter(*(places[name] for name in self._of_kind))
+        """What of a line decides for what it counts."""
 
     def target(self, request: bytes, query: bytes = b"") -> bytes:
         """From a logged request, as the client sent it but for the log's escapes."""
-        target = target_of(request) if self.whole_request else request
+        target = target_of(request) if self._whole_request else request
         if self._percent:
             # On top of what the client encoded.
             target, query = unquote_to_bytes(target), unquote_to_bytes(query)
         return with_query(target, query)
 
-    def target_and_host(self, key: Key) -> tuple[bytes, bytes | None]:
-        """From such a key."""
-        values = list(key) if isinstance(key, tuple) else [key]
-        host = None if self.host is None else values.pop()
-        return self.target(*values), host
+    def may_ask(self, key: Key) -> bool:
+        """Whether lines with such a key may ask for an endpoint; cheaper than to classify them."""
+        return self._percent or may_ask(key if isinstance(key, bytes) else b" ".join(key))
+
+    def parts_of(self, key: Key) -> tuple[bytes, bytes | None, bytes, bytes]:
+        """The target, the host, the status and the method, from such a key."""
+        values = dict(zip(self._of_kind, key if isinstance(key, tuple) else (key,)))
+        if REQUEST_AND_STATUS in values:
+            request, _between, status = values[REQUEST_AND_STATUS].rpartition(BETWEEN)
+        else:
+            request = values["request"] if self._whole_request else values["target"]
+            status = values.get("status", OTHER)
+        method = request.partition(b" ")[0] if self._whole_request else values.get("method", OTHER)
+        target = self.target(request, values.get("query", b""))
+        return target, values.get("host"), status_of(status), method
+
+
+class _Batch:
+    """What is counted of a piece of the log before it is added to the tallies."""
+
+    def __init__(self) -> None:
+        self.times: Counter[tuple[_Kind, int]] = Counter()
+        """By second since the epoch."""
+        self.clients: Counter[tuple[_Kind, bytes, str | None]] = Counter()
+        """By address and claim."""
+        self.joint: Counter[tuple[_Kind, int, bytes]] = Counter()
+        """By second and address."""
+
+    @property
+    def size(self) -> int:
+        return len(self.times) + len(self.clients) + len(self.joint)
 
 
 class Scanner:
@@ -127,21 +164,23 @@ class Scanner:
         identities: Identities,
         deadline: float,
     ) -> None:
-        self._columns = _Columns(line_format)
         self._classify = classify
         self._identities = identities
         self._deadline = deadline
         self._newest: float | None = None
-        self._since, self._until = 0, 1 << 62
+        self._window = 0, 1 << 62
         self._finder = LineFinder(line_format, self._matters)
+        self._columns = _Columns(line_format, self._finder.fields)
+        self._seconds_at = 0, 0
+        """Where the seconds stand in stamps of which length."""
         self._minutes: Memo[int | None] = Memo(self._minute_of, _MEMO)
-        self._seconds: Memo[int | None] = Memo(self._second_of, _MEMO)
-        self._classes: Memo[Classes] = Memo(self._classes_of, _MEMO)
-        self._statuses: Memo[bytes] = Memo(status_of, _MEMO)
-        self._methods: Memo[bytes] = Memo(self._method_of, _MEMO)
+        self._seconds: Memo[int | None] = Memo(self._second_inside, _MEMO)
+        self._kinds: Memo[_Kind | None] = Memo(self._kind_of, _MEMO)
+        self._same_kinds: dict[tuple[Classes, bytes, bytes], _Kind] = {}
         self._claims: Memo[str | None] = Memo(identities.claim_of, _MEMO)
         self._buffer = LineBuffer()
         self._room = Room(ROOM)
+        self._batch = _Batch()
         self.tallies: Tallies = {}
 
     @property
@@ -168,25 +207,44 @@ class Scanner:
     def _minute_of(self, stamp: bytes) -> int | None:
         return seconds_of(stamp, self._newest)
 
+    def _second_inside(self, stamp: bytes) -> int | None:
+        """None for a stamp outside of the window, and for what is no time."""
+        second = self._second_of(stamp)
+        since, until = self._window
+        return second if second is not None and since <= second < until else None
+
     def _second_of(self, stamp: bytes) -> int | None:
-        # A quiet log has as many seconds as lines, but hardly as many minutes.
-        parts = _SECONDS.fullmatch(stamp)
-        if parts is None:
-            return seconds_of(stamp, self._newest)
-        minute, second, zone = parts.groups()
-        begin = self._minutes[minute + b"00" + zone]
-        return None if begin is None or second > b"60" else begin + int(second)
+        # A quiet log has as many seconds as lines, but hardly as many minutes. And where they stand
+        # in one stamp, they stand in all of its length that have colons around the minute, too.
+        place, length = self._seconds_at
+        if len(stamp) != length or stamp[place - 4 : place : 3] != b"::":
+            parts = _SECONDS.fullmatch(stamp)
+            if parts is None:
+                return seconds_of(stamp, self._newest)
+            place = parts.start(2)
+            self._seconds_at = place, len(stamp)
+        second = stamp[place : place + 2]
+        begin = self._minutes[stamp[:place] + b"00" + stamp[place + 2 :]]
+        return (
+            None if begin is None or not second.isdigit() or second > b"60" else begin + int(second)
+        )
 
     def _matters(self, request: bytes) -> bool:
         return bool(self._classify(self._columns.target(request), None))
 
-    def _classes_of(self, key: Key) -> Classes:
-        target, host = self._columns.target_and_host(key)
-        return self._classify(target, host)
-
-    def _method_of(self, value: bytes) -> bytes:
-        method = value.partition(b" ")[0] if self._columns.whole_request else value
-        return method if method in METHODS else OTHER
+    def _kind_of(self, key: Key) -> _Kind | None:
+        """None for lines that count for nothing."""
+        if not self._columns.may_ask(key):
+            return None
+        target, host, status, method = self._columns.parts_of(key)
+        groups = self._classify(target, host)
+        if not groups:
+            return None
+        kind = groups, status, method if method in METHODS else OTHER
+        if len(self._same_kinds) > _KINDS:
+            # Two of the same are counted apart within a batch, and added up at its end.
+            self._same_kinds.clear()
+        return self._same_kinds.setdefault(kind, _Kind(*kind))
 
     def scan(
         self,
@@ -204,74 +262,91 @@ class Scanner:
 
         Raises OSError.
         """
-        self._since, self._until = window
-        if newest != self._newest:
-            self._newest = newest
+        if (window, newest) != (self._window, self._newest):
+            self._window, self._newest = window, newest
             self._minutes.clear()
             self._seconds.clear()
-        lines: list[Line] = []
         text = 0
         try:
             for end in self._buffer.fill(stream, at_line, length):
-                lines += self._finder.lines(self._buffer.data, end) if end else []
+                if end:
+                    self._count(self._finder.lines(self._buffer.data, end))
                 text += end
-                if len(lines) >= _BATCH or text >= _BATCH_TEXT:
-                    self._count(lines)
-                    lines, text = [], 0
+                if self._batch.size > _BATCH or text >= _BATCH_TEXT:
+                    self._add_up()
+                    text = 0
                 if time.monotonic() > self._deadline:
                     return False
         finally:
             # A file that turns out to be damaged counts up to there.
-            self._count(lines)
+            self._add_up()
         return True
 
     def _count(self, lines: list[Line]) -> None:
-        get_key = self._columns.key
-        together: dict[Classes, list[Line]] = {}
-        add_for = {}
-        for key in set(map(get_key, lines)):
-            add_for[key] = together.setdefault(self._classes[key], []).append
-        for line in lines:
-            add_for[get_key(line)](line)
-        for groups, chosen in together.items():
-            if groups:
-                self._add(groups, chosen)
+        """Count lines at once, while they are in the processor's cache."""
+        columns, batch = self._columns, self._batch
+        found_kinds = list(map(self._kinds.__getitem__, map(columns.kind, lines)))
+        lines, kinds = list(compress(lines, found_kinds)), list(filter(None, found_kinds))
+        found = list(map(self._seconds.__getitem__, map(itemgetter(columns.time), lines)))
+        # Faster than to look for None; it finds the epoch's first second as well, which is no harm.
+        if not all(found):
+            inside = [second is not None for second in found]
+            lines, kinds = list(compress(lines, inside)), list(compress(kinds, inside))
+            found = list(compress(found, inside))
+        seconds = cast("list[int]", found)
+        batch.times.update(zip(kinds, seconds))
+        if columns.address is not None:
+            claims: Iterable[str | None] = repeat(None)
+            if columns.agent is not None:
+                claims = map(self._claims.__getitem__, map(itemgetter(columns.agent), lines))
+            batch.clients.update(zip(kinds, map(itemgetter(columns.address), lines), claims))
+        self._count_joint(lines, kinds, seconds)
 
-    def _add(self, groups: Classes, lines: list[Line]) -> None:
-        columns = self._columns
-        stamps = Counter(map(columns.stamp_and_status, lines))
-        seconds = self._seconds_in_window(stamps)
-        if None in seconds.values():
-            lines = [line for line in lines if seconds[line[columns.time]] is not None]
-            stamps = Counter(map(columns.stamp_and_status, lines))
-        if not lines:
+    def _count_joint(self, lines: list[Line], kinds: list[_Kind], seconds: list[int]) -> None:
+        """For the tallies that still take such counts."""
+        found = set(kinds)
+        taken = {
+            kind
+            for kind in found
+            if any(self._tally(group).joint is not None for group in kind.groups)
+        }
+        if not taken:
             return
-        times: dict[tuple[int, bytes], int] = {}
-        for (stamp, status), count in stamps.items():
-            second = seconds[stamp]
-            assert second is not None, "lines without a time have been left out"
-            key = second, self._statuses[status]
-            times[key] = times.get(key, 0) + count
-        tallies = [self._tally(group) for group in groups]
-        hits = Hits(
-            total=len(lines),
-            times=times,
-            methods=self._methods_of(lines),
-            clients=self._clients(lines),
-            claimed=self._claimed(lines),
-            joint=self._joint(lines) if any(one.joint is not None for one in tallies) else {},
-        )
-        for tally in tallies:
-            tally.add(hits)
+        if taken != found:
+            chosen = list(map(taken.__contains__, kinds))
+            lines, kinds, seconds = (
+                list(compress(lines, chosen)),
+                list(compress(kinds, chosen)),
+                list(compress(seconds, chosen)),
+            )
+        place = self._columns.address
+        addresses: Iterable[bytes] = repeat(OTHER)
+        if place is not None:
+            addresses = map(itemgetter(place), lines)
+        self._batch.joint.update(zip(kinds, seconds, addresses))
 
-    def _seconds_in_window(self, stamps: Iterable[tuple[bytes, bytes]]) -> dict[bytes, int | None]:
-        """None for stamps outside of it, and for what is no time."""
-        known, since, until = self._seconds, self._since, self._until
-        found: dict[bytes, int | None] = {}
-        for stamp, _status in stamps:
-            second = known[stamp]
-            found[stamp] = second if second is not None and since <= second < until else None
-        return found
+    def _add_up(self) -> None:
+        batch, self._batch = self._batch, _Batch()
+        together: dict[Classes, Hits] = {}
+        hits_of: dict[_Kind, Hits] = {}
+        for kind, _second in batch.times:
+            if kind not in hits_of:
+                hits_of[kind] = together.setdefault(kind.groups, Hits())
+        for (kind, second), count in batch.times.items():
+            hits = hits_of[kind]
+            hits.seconds[second] += count
+            hits.times[second // 60 * 60, kind.status] += count
+            hits.methods[kind.method] += count
+        for (kind, address, claim), count in batch.clients.items():
+            hits = hits_of[kind]
+            hits.clients[address] += count
+            if claim is not None:
+                hits.claimed[claim][address] += count
+        for (kind, second, address), count in batch.joint.items():
+            hits_of[kind].joint[second // 60, address, kind.status, kind.method] += count
+        for groups, hits in together.items():
+            for group in groups:
+                self._tally(group).add(hits)
 
     def _tally(self, group: Group) -> Tally:
         tally = self.tallies.get(group)
@@ -279,43 +354,3 @@ class Scanner:
             self._room.add_share()
             tally = self.tallies[group] = Tally(self._room, self._identities)
         return tally
-
-    def _methods_of(self, lines: list[Line]) -> Counter[bytes]:
-        methods: Counter[bytes] = Counter()
-        for value, count in Counter(_column(self._columns.method, lines)).items():
-            methods[self._methods[value]] += count
-        return methods
-
-    def _second(self, stamp: bytes) -> int:
-        second = self._seconds[stamp]
-        assert second is not None, "lines without a time have been left out"
-        return second
-
-    def _clients(self, lines: list[Line]) -> Counter[bytes]:
-        place = self._columns.address
-        return Counter(map(itemgetter(place), lines)) if place is not None else Counter()
-
-    def _claimed(self, lines: list[Line]) -> dict[str, Counter[bytes]]:
-        place = self._columns.agent
-        if place is None:
-            return {}
-        agents: dict[str, set[bytes]] = {}
-        for agent in set(map(itemgetter(place), lines)):
-            claim = self._claims[agent]
-            if claim is not None:
-                agents.setdefault(claim, set()).add(agent)
-        return {
-            claim: self._clients([line for line in lines if line[place] in those])
-            for claim, those in agents.items()
-        }
-
-    def _joint(self, lines: list[Line]) -> Counter[Joint]:
-        columns = self._columns
-        joint: Counter[Joint] = Counter()
-        places = (columns.time, columns.address, columns.status, columns.method)
-        for (stamp, address, status, method), count in Counter(
-            zip(*(_column(place, lines) for place in places))
-        ).items():
-            minute = self._second(stamp) // 60
-            joint[minute, address, self._statuses[status], self._methods[method]] += count
-        return joint

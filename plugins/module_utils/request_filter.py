@@ -42,6 +42,7 @@ def words_of(endpoints: Sequence[Endpoint]) -> tuple[bytes, ...]:
 
 
 WORDS = words_of(ENDPOINTS)
+_SIGN = re.compile(b"|".join((*WORDS, _ESCAPES.pattern)))
 
 
 def _positions(text: bytes) -> Iterator[int]:
@@ -65,6 +66,11 @@ def candidates(requests: Collection[bytes]) -> set[bytes]:
         end = text.find(b"\n", position)
         found.add(text[text.rfind(b"\n", 0, position) + 1 : end if end >= 0 else len(text)])
     return found
+
+
+def may_ask(request: bytes) -> bool:
+    """The same of one text that holds a request, whatever its bytes."""
+    return _SIGN.search(request.lower()) is not None
 
 
 def is_odd(request: bytes) -> bool:

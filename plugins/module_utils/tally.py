@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import socket
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import Callable, Iterable, Mapping, NamedTuple, Tuple
+from typing import Any, Callable, Iterable, Mapping, NamedTuple, Tuple
 
 from ansible_collections.wpward.wordpress.plugins.module_utils.bounded import (
     DistinctCounter,
@@ -89,17 +89,27 @@ class Claim:
             self.examples[address] = None
 
 
-class Hits(NamedTuple):
+def _numbers() -> defaultdict[Any, int]:
+    return defaultdict(int)
+
+
+def _by_claim() -> defaultdict[str, defaultdict[bytes, int]]:
+    return defaultdict(_numbers)
+
+
+@dataclass
+class Hits:
     """Requests for one endpoint, counted within a piece of a log."""
 
-    total: int
-    times: Mapping[tuple[int, bytes], int]
-    """(second since the epoch, status) -> requests."""
-    methods: Mapping[bytes, int]
-    clients: Mapping[bytes, int]
-    claimed: Mapping[str, Mapping[bytes, int]]
+    seconds: defaultdict[int, int] = field(default_factory=_numbers)
+    """By second since the epoch."""
+    times: defaultdict[tuple[int, bytes], int] = field(default_factory=_numbers)
+    """By (the first second of a minute, status)."""
+    methods: defaultdict[bytes, int] = field(default_factory=_numbers)
+    clients: defaultdict[bytes, int] = field(default_factory=_numbers)
+    claimed: defaultdict[str, defaultdict[bytes, int]] = field(default_factory=_by_claim)
     """Claim -> client -> requests."""
-    joint: Mapping[Joint, int]
+    joint: defaultdict[Joint, int] = field(default_factory=_numbers)
     """Left empty once ``Tally.joint`` is None."""
 
 
@@ -135,20 +145,14 @@ class Tally:
 
     def add(self, hits: Hits) -> None:
         share = self.room.share
-        self.hits += hits.total
-        seconds: dict[int, int] = {}
         minutes: dict[int, int] = {}
-        line: dict[tuple[int, bytes], int] = {}
-        for (second, status), count in hits.times.items():
-            seconds[second] = seconds.get(second, 0) + count
-            place = second // 60 * 60, status
-            line[place] = line.get(place, 0) + count
-        for (second, _status), count in line.items():
+        for (second, _status), count in hits.times.items():
             minutes[second // 60] = minutes.get(second // 60, 0) + count
-        self._spread(min(seconds), max(seconds))
-        self.seconds.update(seconds, share)
+        self.hits += sum(minutes.values())
+        self._spread(min(hits.seconds), max(hits.seconds))
+        self.seconds.update(hits.seconds, share)
         self.minutes.update(minutes, share)
-        self.timeline.update(line, share)
+        self.timeline.update(hits.times, share)
         self.methods.update(hits.methods)
         self._add_clients(hits.clients)
         for claim, clients in hits.claimed.items():

@@ -409,23 +409,26 @@ def test_the_target_in_a_request_line(request_line: bytes, target: bytes) -> Non
     assert target_of(request_line) == target
 
 
-@given(
-    st.one_of(
-        st.from_regex(
-            rb"[0-3]\d/(Jan|Feb|Dec|Foo)/20[0-2]\d:[0-2]\d:[0-6]\d:[0-6]\d [+-]\d\d\d\d",
-            fullmatch=True,
-        ),
-        st.from_regex(
-            rb"20[0-2]\d-[01]\d-[0-3]\dT[0-2]\d:[0-6]\d:[0-6]\d([+-]\d\d:\d\d|Z)?", fullmatch=True
-        ),
-        st.from_regex(rb"(Jan|Dec) [ 1-3]\d [0-2]\d:[0-6]\d:[0-6]\d", fullmatch=True),
-        st.from_regex(rb"\d{10}\.\d{3}", fullmatch=True),
-        st.binary(max_size=30),
-    )
+STAMPS = st.one_of(
+    st.from_regex(
+        rb"[0-3]\d/(Jan|Feb|Dec|Foo)/20[0-2]\d:[0-2]\d:[0-6]\d:[0-6]\d [+-]\d\d\d\d",
+        fullmatch=True,
+    ),
+    st.from_regex(
+        rb"20[0-2]\d-[01]\d-[0-3]\dT[0-2]\d:[0-6]\d:[0-6]\d([+-]\d\d:\d\d|Z)?", fullmatch=True
+    ),
+    st.from_regex(rb"(Jan|Dec) [ 1-3]\d [0-2]\d:[0-6]\d:[0-6]\d", fullmatch=True),
+    st.from_regex(rb"\d{10}\.\d{3}", fullmatch=True),
+    st.binary(max_size=30),
 )
-def test_times_are_read_as_one_by_one(stamp: bytes) -> None:
-    """Though only each minute is read in full."""
+
+
+@settings(max_examples=300)
+@given(st.lists(STAMPS, max_size=5))
+def test_times_are_read_as_one_by_one(stamps: list[bytes]) -> None:
+    """Though only each minute is read in full, and its place remembered."""
     scanner = Scanner(
         compile_format(COMBINED), classify, access_log.UNKNOWN, deadline=time.monotonic()
     )
-    assert scanner._seconds[stamp] == seconds_of(stamp)
+    for stamp in stamps:
+        assert scanner._second_of(stamp) == seconds_of(stamp)

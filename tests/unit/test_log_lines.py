@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import pytest
 from ansible_collections.wpward.wordpress.plugins.module_utils import httpd_log_format, log_lines
 from ansible_collections.wpward.wordpress.plugins.module_utils.line_format import LineFormat
@@ -11,6 +13,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.log_format import
     compile_format,
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.log_lines import (
+    REQUEST_AND_STATUS,
     LineFinder,
     lead_of,
     quick_pattern,
@@ -90,26 +93,47 @@ def matters(request: bytes) -> bool:
     return b"xmlrpc" in request
 
 
+def apart(fields: tuple[str, ...], line: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """With request and status in two values."""
+    values: list[bytes] = []
+    for name, value in zip(fields, line):
+        values += value.rsplit(log_lines.BETWEEN, 1) if name == REQUEST_AND_STATUS else [value]
+    return tuple(values)
+
+
 def wanted(line_format: LineFormat, lines: list[tuple[bytes, ...]]) -> list[tuple[bytes, ...]]:
     place = line_format.fields.index("request")
     return sorted(line for line in lines if matters(line[place]))
 
 
-@pytest.mark.parametrize("dense", [True, False])
+WAYS = {
+    "each searched": {"_DENSE": 2.0, "_SEARCH_COST": -1000, "_PICK_COST": 0},
+    "picked": {"_DENSE": 2.0, "_SEARCH_COST": 1000},
+    "all, by a sample": {"_DENSE": -1.0, "_SAMPLE": 200},
+    "as it comes": {"_SAMPLE": 200},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", FORMATS)
-@settings(max_examples=150, deadline=None)
-@given(lines=st.lists(LINES, max_size=12), cut=st.integers(0, 60))
+@settings(max_examples=100, deadline=None)
+@given(
+    lines=st.lists(LINES, max_size=12),
+    cut=st.integers(0, 60),
+    rest=st.sampled_from(["", '1 - - [20/Oct/2015:18:52:00 +0900] "POST /xmlrpc.php" 200 1']),
+)
 def test_all_lines_for_an_endpoint_are_found(
-    name: str, dense: bool, lines: list[str], cut: int
+    name: str, way: str, lines: list[str], cut: int, rest: str
 ) -> None:
-    """With reading all lines, and with searching for each."""
+    """In each of the ways, whatever comes before the first whole line."""
     line_format = FORMATS[name]
-    text = ("\n" + "\n".join(lines)).encode("latin-1")
+    text = (rest + "\n" + "\n".join(lines)).encode("latin-1")
     text = text[: len(text) - cut] if cut < 30 else text + b"\n"
     finder = LineFinder(line_format, matters)
-    log_lines._SEARCH_COST = 100 if dense else -1000
-    log_lines._PICK_COST = 5 if dense else 0
-    found = finder.lines(bytearray(text), len(text))
+    with mock.patch.multiple(log_lines, **WAYS[way]):
+        finder.lines(bytearray(text), len(text))
+        # What was seen once may be looked for in another way.
+        found = [apart(finder.fields, line) for line in finder.lines(bytearray(text), len(text))]
     expected = line_format.pattern.findall(text)
     assert wanted(line_format, found) == wanted(line_format, expected)
 
