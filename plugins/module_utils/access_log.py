@@ -23,15 +23,14 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.log_stream import
     PlainStream,
     compressed_stream,
 )
-from ansible_collections.wpward.wordpress.plugins.module_utils.log_time import seconds_of
+from ansible_collections.wpward.wordpress.plugins.module_utils.log_time import iso, seconds_of
 from ansible_collections.wpward.wordpress.plugins.module_utils.problems import Problems
 from ansible_collections.wpward.wordpress.plugins.module_utils.tally import (
     UNKNOWN,
     Identities,
-    iso,
 )
 
-__all__ = ["Classes", "Classify", "LogResult", "iso", "scan_log"]
+__all__ = ["Classes", "Classify", "LogResult", "scan_log"]
 
 SEGMENT = 64 * 1024 * 1024
 """What one process reads before the next decision to share the work or not."""

@@ -9,7 +9,6 @@ none of them (measured with MariaDB 10.11).
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence
@@ -22,6 +21,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.database_client i
     installed_server,
     servers,
 )
+from ansible_collections.wpward.wordpress.plugins.module_utils.log_time import iso
 from ansible_collections.wpward.wordpress.plugins.module_utils.printable import printable
 from ansible_collections.wpward.wordpress.plugins.module_utils.problems import Problems
 from ansible_collections.wpward.wordpress.plugins.module_utils.processes import Process
@@ -73,7 +73,7 @@ def iso_of(value: str | None) -> str | None:
     """
     text = value or ""
     if re.fullmatch(r"\d{9,10}(?:\.\d+)?", text, re.ASCII):
-        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(float(text)))
+        return iso(float(text))
     date = re.match(r"(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d:\d\d)|$)", text, re.ASCII)
     # Plugins write the years 0 and 1000 where there is no date.
     if date and date.group(1) > "1990":

@@ -5,19 +5,14 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import datetime, timezone
 from typing import Callable, Sequence
 
 from ansible_collections.wpward.wordpress.plugins.module_utils.error_kinds import Kind
+from ansible_collections.wpward.wordpress.plugins.module_utils.log_time import iso
 from ansible_collections.wpward.wordpress.plugins.module_utils.printable import printable
 
 _SAMPLE = 300
 _QUERY = re.compile(rb"\?[^\s\"?]+")
-
-
-def iso(seconds: float) -> str:
-    """``2026-11-21T12:00:00Z``."""
-    return datetime.fromtimestamp(int(seconds), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def sample_of(line: bytes) -> str:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Tuple
@@ -16,6 +15,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.bounded import (
     Timeline,
     TopCounter,
 )
+from ansible_collections.wpward.wordpress.plugins.module_utils.log_time import iso
 
 OTHER = b"other"
 METHODS = frozenset(
@@ -28,11 +28,6 @@ _SHOWN = 20
 _LABELS = 8
 """Statuses in a time line; the rest are added up as "other"."""
 _EXAMPLES = 5
-
-
-def iso(seconds: int) -> str:
-    """UTC as the evidence writes it."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def text_of(value: bytes) -> str:

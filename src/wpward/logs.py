@@ -28,7 +28,8 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.log_stream import
     Stream,
     compressed_stream,
 )
-from ansible_collections.wpward.wordpress.plugins.module_utils.tally import Identities, iso
+from ansible_collections.wpward.wordpress.plugins.module_utils.log_time import iso
+from ansible_collections.wpward.wordpress.plugins.module_utils.tally import Identities
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.html_report import render
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.plan import make_plan
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.report_directory import (

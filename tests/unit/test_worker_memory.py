@@ -124,13 +124,13 @@ def test_a_process_that_hangs_does_not_hold_the_probe(
 
     def proportional(pid: int) -> int | None:
         if pid == 11:
-            time.sleep(1)
+            time.sleep(4)
         return 40 << 20
 
     monkeypatch.setattr(worker_memory, "proportional", proportional)
     began = time.monotonic()
     rows, complete = measure([_process(10), _process(11)], began + 0.1)
-    assert time.monotonic() - began < 0.6
+    assert time.monotonic() - began < 3
     assert not complete
     assert (rows[0]["count"], rows[0]["sampled"], rows[0]["pss_total"]) == (2, 1, 60 << 20)
 
