@@ -30,6 +30,9 @@ _LOCAL = tuple(
     for one in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "fc00::/7", "::1")
 )
 
+_PROOF_ADDRESSES = 4
+"""From which a proof comes at most: loopback and an address of the host's own, of either family."""
+
 
 @dataclass(frozen=True)
 class Known:
@@ -132,7 +135,11 @@ def _has_reason(traffic: Traffic, address: str, known: Known, limits: Mapping[st
     # little that it may well be the host's own proof.
     local = traffic.local()
     proxied = local >= limits["edge_share"] * traffic.hits
-    proof = local <= limits["proof_requests"] and traffic.peak_minute * 4 >= traffic.hits
+    proof = (
+        local <= limits["proof_requests"]
+        and traffic.peak_minute * 4 >= traffic.hits
+        and sum(map(is_local, traffic.clients)) <= _PROOF_ADDRESSES
+    )
     return known.loop or not proxied or proof or traffic.endpoint in NAMES
 
 

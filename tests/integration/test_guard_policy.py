@@ -27,6 +27,7 @@ from integration.guard.wordpress import (
     install,
     prepare,
     render,
+    restart_php,
     text,
 )
 from testbed import hosts, podman
@@ -100,7 +101,7 @@ def must_use(host: hosts.Host, code: str) -> Iterator[None]:
     """With another must-use plugin in place, made of ``code``."""
     path = "/var/www/blog/wp-content/mu-plugins/own.php"
     podman.execute(host.container, ["tee", path], stdin=code)
-    podman.execute(host.container, ["systemctl", "restart", "php*-fpm.service"])
+    restart_php(host)
     try:
         yield
     finally:

@@ -239,6 +239,14 @@ def test_the_clients_behind_a_proxy_of_ones_own_are_not_taken_for_the_host() -> 
     assert made["verdict"] == "attack"
 
 
+def test_a_burst_from_many_private_addresses_is_no_proof() -> None:
+    attackers = [f"10.89.1.{number}" for number in range(1, 11)]
+    burst = evenly(36 * 3600, 15 / 3600, attackers)
+    assert "xmlrpc_attack" in found(plan(evidence(row(burst))))
+    proof = evenly(36 * 3600, 15 / 3600, attackers[:2])
+    assert plan(evidence(row(proof)))["verdict"] == "quiet"
+
+
 def test_a_private_network_need_not_be_a_proxy() -> None:
     behind = found(plan(evidence(row(evenly(7200, 1, ["10.89.1.190", "10.89.1.191"])))))[
         "behind_cdn"

@@ -242,12 +242,17 @@ def debug_log(host: hosts.Host) -> str:
     return "/var/log/wordpress-debug.log"
 
 
-def install(host: hosts.Host, plugin: str) -> None:
-    """Put the plugin there as the role would, and have PHP see it at once."""
-    _write(host, f"{_MUST_USE}/wpward-guard.php", plugin)
+def restart_php(host: hosts.Host) -> None:
+    """Have PHP see what changed at once."""
     # systemd refuses the sixth start within ten seconds.
     podman.execute(host.container, ["systemctl", "reset-failed", "php*-fpm.service"])
     podman.execute(host.container, ["systemctl", "restart", "php*-fpm.service"])
+
+
+def install(host: hosts.Host, plugin: str) -> None:
+    """Put the plugin there as the role would."""
+    _write(host, f"{_MUST_USE}/wpward-guard.php", plugin)
+    restart_php(host)
 
 
 def _write(host: hosts.Host, path: str, content: str) -> None:
