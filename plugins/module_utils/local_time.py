@@ -6,12 +6,8 @@ from __future__ import annotations
 import re
 import time
 
-_MONTHS = {
-    name: number
-    for number, name in enumerate(
-        b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(b" "), start=1
-    )
-}
+from ansible_collections.wpward.wordpress.plugins.module_utils.log_time import MONTHS
+
 _STAMP = re.compile(
     rb"(?P<year>\d{4})[/-](?P<month>\d\d)[/-](?P<day>\d\d)[ T](?P<time>\d\d:\d\d:\d\d)"
     # httpd: Sat Nov 21 12:00:00.123456 2026; httpd 2.2 without the fraction.
@@ -48,7 +44,7 @@ def seconds_of(stamp: bytes, now: float) -> int | None:
         return None
     field = match.groupdict()
     month = field["month2"] or field["month3"]
-    number = int(field["month"]) if month is None else _MONTHS.get(month, 0)
+    number = int(field["month"]) if month is None else MONTHS.get(month, 0)
     day = int(field["day"] or field["day2"] or field["day3"])
     clock = field["time"] or field["time2"] or field["time3"]
     year = field["year"] or field["year2"] or field["year3"]

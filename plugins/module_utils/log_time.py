@@ -7,7 +7,7 @@ import calendar
 import re
 import time
 
-_MONTHS = {
+MONTHS = {
     name: number
     for number, name in enumerate(
         b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), start=1
@@ -40,7 +40,7 @@ def _epoch(date: tuple[int, int, int], clock: tuple[bytes, ...], zone: bytes | N
 
 
 def _this_or_last_year(match: re.Match[bytes], newest: float) -> int | None:
-    month = _MONTHS.get(match.group(1), 0)
+    month = MONTHS.get(match.group(1), 0)
     year = time.localtime(newest).tm_year
     for candidate in (year + 1, year, year - 1):
         second = _epoch((candidate, month, int(match.group(2))), match.group(3, 4, 5), None)
@@ -64,7 +64,7 @@ def seconds_of(stamp: bytes, newest: float | None = None) -> int | None:
     """
     match = _LOCAL.match(stamp)
     if match:
-        month = _MONTHS.get(match.group(2), 0)
+        month = MONTHS.get(match.group(2), 0)
         date = (int(match.group(3)), month, int(match.group(1)))
         return _epoch(date, match.group(4, 5, 6), match.group(7))
     match = _ISO.match(stamp)
