@@ -484,8 +484,8 @@ evidence:
         V(httpd_config_unread), V(httpd_files_differ), V(httpd_vhosts_differ), V(root_unknown),
         V(wordpress_not_found), V(wordpress_not_configured), V(content_dir_unknown),
         V(name_not_utf8), V(log_unreadable), V(log_not_a_file), V(log_format_unusable),
-        V(log_format_mismatch), V(log_forgeable), V(log_time_budget), V(error_log_unread),
-        V(errors_incomplete), V(kernel_log_incomplete), V(database_not_asked),
+        V(log_format_mismatch), V(log_forgeable), V(log_truncated), V(log_time_budget),
+        V(error_log_unread), V(errors_incomplete), V(kernel_log_incomplete), V(database_not_asked),
         V(database_unreachable), V(database_partial), V(part_failed).
       type: list
       elements: dict

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.wpward.wordpress.plugins.module_utils import (
-    claims,
-    known_networks,
     request_target,
 )
+from ansible_collections.wpward.wordpress.plugins.module_utils.access_evidence import IDENTITIES
 from ansible_collections.wpward.wordpress.plugins.module_utils.log_scanner import (
     Classes,
     Scanner,
@@ -29,7 +28,6 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.log_stream import
     compressed_stream,
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.log_time import iso
-from ansible_collections.wpward.wordpress.plugins.module_utils.tally import Identities
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.html_report import render
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.plan import make_plan
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.report_directory import (
@@ -137,13 +135,7 @@ def _scan_set(
     logs: LogSet, since: int, advance: Callable[[int], None]
 ) -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, str]]]:
     """The evidence's entry for the log, its access rows and its problems."""
-    identities = Identities(
-        party_of=known_networks.party_of,
-        claim_of=claims.claim_of,
-        kind_of=claims.KIND,
-        party_of_claim=known_networks.party_of_claim,
-    )
-    scanner = Scanner(logs.detected.format, _Sites().classify, identities, math.inf)
+    scanner = Scanner(logs.detected.format, _Sites().classify, IDENTITIES, math.inf)
     problems = []
     started = time.monotonic()
     for path in logs.files:
