@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from dataclasses import dataclass
 from typing import Iterable, Iterator, Sequence
@@ -25,6 +26,8 @@ _ADDRESS = re.compile(r"(?P<address>\[[^\]]*\]|[^:\[\]]+)(?::(?P<port>\d+|\*))?$
 _LISTEN = re.compile(r"(?:(?P<address>\[[^\]]*\]|[^:\[\]]+):)?(?P<port>\d+)$")
 _SERVER_NAME = re.compile(r"(?:https?://)?(?P<name>[^:/]+|\[[^\]]*\])(?::\d+)?$")
 _ANY = ("*", "_default_", "0.0.0.0")
+OWN_FILE = "wpward.conf"
+"""The name of the file that role endpoints writes."""
 
 
 @dataclass
@@ -69,6 +72,11 @@ def is_on(level: Sequence[Directive], name: str) -> bool | None:
     return None if found is None else found.args[0].lower() == "on"
 
 
+def _is_any(argument: str) -> bool:
+    match = _ADDRESS.match(argument)
+    return match is not None and match.group("address") in _ANY
+
+
 class _Reader:
     def __init__(self, config: Config, default_root: str | None, problems: Problems) -> None:
         self._config = config
@@ -78,6 +86,8 @@ class _Reader:
         self._main = tuple(one for one in config.directives if one.name != "virtualhost")
         self._logs = httpd_logs.Logs(self._main, self._known, problems)
         self._listens = self._main_listens()
+        # Where one is not understood here, no port is said to be closed.
+        self._sure = len(self._listens) == len([one for one in self._main if one.name == "listen"])
 
     def _main_listens(self) -> list[Listen]:
         found: list[Listen] = []
@@ -88,7 +98,17 @@ class _Reader:
                 address = "*" if address in _ANY else address
                 tls = len(one.args) > 1 and one.args[1].lower() == "https"
                 found.append(Listen(address, int(match.group("port")), None, tls, False, False))
-        return list(dict.fromkeys(found))
+        return found
+
+    def _sockets(self, address: str, port: int) -> list[str]:
+        """Where a virtual host of any address really answers on a port: on the addresses that
+        ``Listen`` names; nowhere if it names none."""
+        if address != "*":
+            return [address]
+        found = [one.address for one in self._listens if one.port == port]
+        if not found:
+            return [] if self._sure else [address]
+        return [address] if "*" in found else found
 
     def _listen(self, argument: str, tls: bool) -> list[Listen]:
         match = _ADDRESS.match(argument)
@@ -103,14 +123,15 @@ class _Reader:
         else:
             ports = [int(port)]
         return [
-            Listen(address, number, None, tls or number in tls_ports, False, False)
+            Listen(socket, number, None, tls or number in tls_ports, False, False)
             for number in ports
+            for socket in self._sockets(address, number)
         ]
 
-    def _names(self, own: Sequence[Directive], listens: Sequence[Listen]) -> list[str]:
+    def _names(self, own: Sequence[Directive], addresses: Sequence[str]) -> list[str]:
         given = last(own, "servername")
         # A virtual host of any address inherits the name; one of its own asks reverse DNS.
-        if given is None and all(one.address == "*" for one in listens):
+        if given is None and all(_is_any(one) for one in addresses):
             given = last(self._main, "servername")
         match = _SERVER_NAME.match(given.args[0]) if given else None
         names = [match.group("name")] if match else []
@@ -154,12 +175,18 @@ class _Reader:
         return [
             {"file": one.file, "line": one.line, "text": shown(one)}
             for one in walk(level)
-            if "xmlrpc" in one.text.lower()
+            if "xmlrpc" in one.text.lower() and posixpath.basename(one.file) != OWN_FILE
         ]
 
     def _vhost(
-        self, own: tuple[Directive, ...], file: str, line: int, listens: list[Listen]
+        self,
+        own: tuple[Directive, ...],
+        file: str,
+        line: int,
+        listens: list[Listen],
+        addresses: Sequence[str] = (),
     ) -> HttpdVhost:
+        """``addresses``: as the virtual host's own line has them."""
         real = real_path(file)
         is_main = line == 0
         where = f"The main server of {file}" if is_main else f"The virtual host at {file}:{line}"
@@ -169,7 +196,7 @@ class _Reader:
             file=real,
             line=line,
             sha256=read.sha256 if read else "",
-            server_names=self._names(own, listens),
+            server_names=self._names(own, addresses),
             listens=list(dict.fromkeys(listens)),
             roots=self._roots(own, where),
             access_logs=self._logs.access(own),
@@ -199,7 +226,7 @@ class _Reader:
             own_tls = is_on(one.block, "sslengine")
             tls = main_tls if own_tls is None else own_tls
             listens = [listen for word in one.args for listen in self._listen(word, tls)]
-            found.append(self._vhost(one.block, one.file, one.line, listens))
+            found.append(self._vhost(one.block, one.file, one.line, listens, one.args))
         # A file that is included twice makes the same virtual hosts twice.
         unique = list({vhost.id: vhost for vhost in reversed(found)}.values())[::-1]
         uncovered = self._uncovered(unique)

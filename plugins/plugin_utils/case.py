@@ -7,7 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import Finding, epoch
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import (
+    Finding,
+    epoch,
+    mapping,
+)
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding_catalogue import BY_ID
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.traffic import Known
 
@@ -37,8 +41,12 @@ class Case:
 
     def xmlrpc_ruled(self, site: str | None) -> bool:
         """Whether some rule in the web server's configuration is about the site's XML-RPC."""
+        ours = mapping(self.evidence.get("httpd")).get("wpward")
         return site is not None and any(
-            vhost.get("xmlrpc_rules") or vhost.get("wpward_include") for vhost in self.vhosts(site)
+            vhost.get("xmlrpc_rules")
+            or vhost.get("wpward_include")
+            or (ours and vhost.get("server") == "httpd")
+            for vhost in self.vhosts(site)
         )
 
 

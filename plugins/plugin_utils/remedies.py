@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible_collections.wpward.wordpress.plugins.module_utils.endpoint import OPEN
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.case import Case
-from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import Finding
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import Finding, mapping
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding_catalogue import BY_ID
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding_kind import (
     AUTOMATED,
@@ -30,8 +30,8 @@ def remedies(findings: Sequence[Finding], case: Case) -> list[dict[str, Any]]:
         calling = [one for one in findings if _calls(one, role, case.policy)]
         if not calling:
             continue
-        # What either role does is proven by the web server's refusals, which only nginx has so far.
-        automated = role in AUTOMATED and bool(case.evidence.get("nginx"))
+        # Either role is proven by the refusals of the web server, so it needs one that can refuse.
+        automated = role in AUTOMATED and _can_refuse(case)
         planned.append(
             {
                 "role": role,
@@ -42,6 +42,15 @@ def remedies(findings: Sequence[Finding], case: Case) -> list[dict[str, Any]]:
             }
         )
     return planned
+
+
+def _can_refuse(case: Case) -> bool:
+    """Whether every web server that serves a site here is one that role endpoints configures."""
+    serving = {vhost.get("server") for vhost in case.part("vhosts") if vhost.get("sites")}
+    httpd = mapping(case.evidence.get("httpd"))
+    if "httpd" in serving and httpd.get("conf_refusal"):
+        return False
+    return bool(case.evidence.get("nginx")) or bool(httpd)
 
 
 def _calls(finding: Finding, role: str, policy: Mapping[str, str]) -> bool:

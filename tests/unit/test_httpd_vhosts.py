@@ -56,7 +56,8 @@ def listens(vhost: HttpdVhost) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize(
     ("address", "expected"),
     [
-        ("*:8080", [("*", 8080)]),
+        ("*:443", [("*", 443)]),
+        ("*:8080", []),
         ("_default_:443", [("*", 443)]),
         ("192.0.2.1:80 [2001:db8::1]:81", [("192.0.2.1", 80), ("2001:db8::1", 81)]),
         ("*", [("*", 80), ("*", 443)]),
@@ -69,6 +70,34 @@ def listens(vhost: HttpdVhost) -> list[tuple[Any, ...]]:
 def test_addresses(httpd: Httpd, address: str, expected: list[tuple[str, int]]) -> None:
     vhost = httpd.vhosts(f"<VirtualHost {address}>\n</VirtualHost>\n")[-1]
     assert [one[:2] for one in listens(vhost)] == expected
+
+
+@pytest.mark.parametrize(
+    ("listen", "expected"),
+    [
+        ("Listen 127.0.0.1:80", [("127.0.0.1", 80)]),
+        ("Listen 127.0.0.1:80\nListen [::1]:80", [("127.0.0.1", 80), ("::1", 80)]),
+        ("Listen [::]:80", [("::", 80)]),
+        ("Listen 0.0.0.0:80\nListen [2001:db8::1]:80", [("*", 80)]),
+        ("Listen 81", []),
+        ("Listen 81\nListen ${PORT}", [("*", 80)]),
+    ],
+)
+def test_a_virtual_host_of_any_address_answers_where_httpd_listens(
+    httpd: Httpd, listen: str, expected: list[tuple[str, int]]
+) -> None:
+    text = "ServerName a.example\n<VirtualHost *:80>\n</VirtualHost>\n"
+    vhost = httpd.vhosts(text, listen + "\n")[-1]
+    assert [one[:2] for one in listens(vhost)] == expected
+    assert vhost.server_names == ["a.example"]
+
+
+def test_our_own_file_is_no_rule_of_the_sites(httpd: Httpd) -> None:
+    rule = "<Location /xmlrpc.php>\nRequire all denied\n</Location>\n"
+    for name, rules in (("wpward.conf", 0), ("other.conf", 1)):
+        (httpd.base / name).write_text(rule)
+        vhost = httpd.vhost("", f"Include {httpd.base}/{name}")
+        assert len(vhost.xmlrpc_rules) == rules
 
 
 def test_tls(httpd: Httpd) -> None:

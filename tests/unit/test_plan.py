@@ -147,10 +147,22 @@ def test_the_plan_is_plain_data_in_order_and_leaves_the_evidence_alone(name: str
         assert remedy["automated"] != ("By hand: docs/findings.md#" in remedy["reason"])
 
 
-def test_without_nginx_nothing_is_said_to_be_automated() -> None:
-    assert {one["automated"] for one in plan(host("incident_d"))["remedies"]} == {False}
-    automated = {one["role"] for one in plan(host("incident_a"))["remedies"] if one["automated"]}
-    assert automated == {"endpoints", "guard"}
+def automated(evidence: dict[str, Any]) -> set[str]:
+    return {one["role"] for one in plan(evidence)["remedies"] if one["automated"]}
+
+
+@pytest.mark.parametrize("server", ["incident_a", "incident_d"])
+def test_both_web_servers_are_closed_by_this_collection(server: str) -> None:
+    assert automated(host(server)) == {"endpoints", "guard"}
+
+
+def test_nothing_is_automated_where_no_web_server_can_be_closed() -> None:
+    evidence = host("incident_d")
+    assert automated({**evidence, "httpd": None}) == set()
+    generated = {**evidence["httpd"], "conf_refusal": "Its files are generated."}
+    vhost = {"server": "httpd", "sites": [SITE]}
+    assert automated({**evidence, "httpd": generated, "vhosts": [vhost]}) == set()
+    assert automated({**evidence, "httpd": generated, "vhosts": []}) == {"endpoints", "guard"}
 
 
 def test_parts_that_are_missing_are_no_error() -> None:
