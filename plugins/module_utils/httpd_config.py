@@ -74,6 +74,21 @@ class ConfigFile:
         return hashlib.sha256(self.data).hexdigest()
 
 
+@dataclass(frozen=True)
+class Include:
+    """One Include or IncludeOptional that was followed, whatever it found."""
+
+    pattern: str
+    """Absolute; variables are filled in."""
+    file: str
+    line: int
+    main_scope: bool
+    """Outside of every section but conditions that hold."""
+    conditional: bool
+    modules: int
+    """How many modules were loaded when httpd came here."""
+
+
 @dataclass
 class Config:
     """A whole configuration. ``known`` is what httpd knows after the last line."""
@@ -82,6 +97,7 @@ class Config:
     known: Known
     files: dict[str, ConfigFile] = field(default_factory=dict)
     directives: tuple[Directive, ...] = ()
+    includes: list[Include] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     variables_used: set[str] = field(default_factory=set)
 
@@ -154,6 +170,8 @@ class _Reader:
         self._known = config.known
         self._variables = variables
         self._count = 0
+        self._open_sections = 0
+        self._open_conditions = 0
 
     def _report(self, file: str, line: int, message: str) -> None:
         self._config.problems.append(Problem(file, line, message))
@@ -197,6 +215,16 @@ class _Reader:
         into: list[Directive] = []
         optional = directive.name == "includeoptional"
         pattern = self._known.absolute(directive.args[0])
+        self._config.includes.append(
+            Include(
+                pattern,
+                directive.file,
+                directive.line,
+                main_scope=self._open_sections == 0,
+                conditional=self._open_conditions > 0,
+                modules=len(self._known.modules),
+            )
+        )
         paths = resolve_include(pattern)
         if not paths and not optional:
             self._report(directive.file, directive.line, f"nothing matches the Include {pattern}")
@@ -272,14 +300,20 @@ class _Reader:
             if holds is None:
                 self._report(file, line, f"<{name}> cannot be evaluated; what it holds is left out")
             if holds:
-                self._block(lines, into, name, within, depth + 1)
+                self._open_conditions += 1
+                try:
+                    self._block(lines, into, name, within, depth + 1)
+                finally:
+                    self._open_conditions -= 1
             else:
                 self._skip(lines, name)
             return
         children: list[Directive] = []
+        self._open_sections += 1
         try:
             self._block(lines, children, name, within, depth + 1)
         finally:
+            self._open_sections -= 1
             # What a broken section held so far is kept.
             into.append(Directive(name, args, file, line, opened.text, tuple(children)))
 

@@ -12,6 +12,8 @@ from typing import Any, Sequence
 
 from ansible_collections.wpward.wordpress.plugins.module_utils import (
     httpd_config,
+    httpd_layout,
+    httpd_logs,
     httpd_vhosts,
     processes,
 )
@@ -29,6 +31,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.httpd_config impo
     Config,
     Directive,
 )
+from ansible_collections.wpward.wordpress.plugins.module_utils.httpd_control import Control
 from ansible_collections.wpward.wordpress.plugins.module_utils.httpd_vhosts import HttpdVhost
 from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_discovery import run
 from ansible_collections.wpward.wordpress.plugins.module_utils.problems import Problems
@@ -59,6 +62,8 @@ class Build:
     version: str
     root: str
     config_path: str
+    usual_path: str
+    """The main file without any option."""
     static_modules: tuple[str, ...]
 
 
@@ -121,14 +126,17 @@ def read_build(binary: str, options: Sequence[str]) -> Build | None:
     if code is None or version is None:
         return None
     compiled = dict(re.findall(r'^ -D (\w+)="([^"\n]*)"', text, re.MULTILINE))
-    root = _option(options, "-d") or compiled.get("HTTPD_ROOT") or "/usr/local/apache2"
-    path = _option(options, "-f") or compiled.get("SERVER_CONFIG_FILE") or "conf/httpd.conf"
+    usual_root = compiled.get("HTTPD_ROOT") or "/usr/local/apache2"
+    usual_path = compiled.get("SERVER_CONFIG_FILE") or "conf/httpd.conf"
+    root = _option(options, "-d") or usual_root
+    path = _option(options, "-f") or usual_path
     _code, stdout, _stderr = run([binary, "-l"])
     sources = re.findall(r"^  (\w+\.c)$", stdout.decode("utf-8", "replace"), re.MULTILINE)
     return Build(
         version=version.group(1),
         root=root,
         config_path=posixpath.join(root, path),
+        usual_path=posixpath.join(usual_root, usual_path),
         static_modules=tuple(module_of_source(source) for source in sources),
     )
 
@@ -149,16 +157,25 @@ def plain_assignments(text: str) -> dict[str, str]:
     return found
 
 
+def environment_files(config_path: str) -> list[str]:
+    """Where the variables of a configuration may be set, whether they exist or not."""
+    directory = posixpath.dirname(config_path)
+    return [real_path(posixpath.join(directory, name)) for name in _ENVIRONMENT_FILES]
+
+
+def _assignments_in(path: str) -> dict[str, str]:
+    try:
+        return plain_assignments(path_text(read_regular(path, 65536)))
+    except OSError:
+        return {}
+
+
 def environment(config_path: str, master: Process | None) -> dict[str, str]:
     """The variables a configuration may name: those of its environment files, and above them the
     running master's."""
     found: dict[str, str] = {}
-    for name in _ENVIRONMENT_FILES:
-        path = posixpath.join(posixpath.dirname(config_path), name)
-        try:
-            found.update(plain_assignments(path_text(read_regular(path, 65536))))
-        except OSError:
-            continue
+    for path in environment_files(config_path):
+        found.update(_assignments_in(path))
     if master is not None:
         text = processes.text_of(f"{processes.PROC}/{master.pid}/environ") or ""
         for variable in text.split("\0"):
@@ -277,6 +294,18 @@ def discover(
     _report(config, dump, problems)
     vhosts, formats = httpd_vhosts.find_vhosts(config, dump.document_root, problems)
     _compare(config, dump, vhosts, problems)
+    control = Control(
+        binary=binary,
+        config_path=build.config_path,
+        server_root=build.root,
+        usual_path=build.usual_path,
+        options=options,
+        master=master,
+        environment_files=environment_files(build.config_path),
+        needs_variables=bool(named),
+    )
+    main = tuple(one for one in config.directives if one.name != "virtualhost")
+    error_logs = httpd_logs.Logs(main, known, problems).errors(())
     return {
         "version": build.version,
         "binary": binary,
@@ -290,4 +319,5 @@ def discover(
         "log_formats": formats,
         "files": {real_path(path): {"sha256": file.sha256} for path, file in config.files.items()},
         "limits": _limits(config.directives),
+        **httpd_layout.describe(config, control, error_logs),
     }, vhosts
