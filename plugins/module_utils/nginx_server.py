@@ -9,6 +9,7 @@ from typing import Any, Sequence
 from ansible_collections.wpward.wordpress.plugins.module_utils import (
     nginx_config,
     nginx_discovery,
+    nginx_stack,
     nginx_vhosts,
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.files import real_path
@@ -76,6 +77,7 @@ def discover(running: Sequence[Process], problems: Problems) -> NginxServer | No
     _report_masters(masters, build.version, problems)
     config, test = _read_config(build, binary, problems)
     directory = nginx_discovery.http_include_directory(config)
+    stack = nginx_stack.recognise(config)
     described = {
         "version": build.version,
         "binary": binary,
@@ -87,6 +89,8 @@ def discover(running: Sequence[Process], problems: Problems) -> NginxServer | No
         "config_newer_than_workers": nginx_discovery.newer_than_workers(config, running),
         "http_include_directory": directory,
         "http_include_file": nginx_discovery.http_include_file(config, directory),
+        "stack": stack,
+        "edit_refusal": nginx_stack.edit_refusal(config, stack),
         "log_formats": nginx_discovery.log_formats(config),
         "files": {
             real_path(path): {"sha256": parsed.sha256} for path, parsed in config.files.items()

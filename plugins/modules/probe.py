@@ -157,6 +157,16 @@ evidence:
             holds a server block, because nginx wants a log format before its first use.
           type: str
           sample: /etc/nginx/conf.d/wpward.conf
+        stack:
+          description: >-
+            The known stack that wrote the configuration: V(wordops), V(slickstack), V(trellis) or
+            V(plesk); null for any other.
+          type: str
+        edit_refusal:
+          description: >-
+            One sentence why the server blocks must not be edited, as a program generates them;
+            null where they may be.
+          type: str
         log_formats:
           description: Text of each C(log_format) by its name.
           type: dict
@@ -207,6 +217,42 @@ evidence:
             C(MaxRequestWorkers), C(ServerLimit) and C(ThreadsPerChild) as configured for the MPM;
             null where httpd's own default holds.
           type: dict
+        layout:
+          description: >-
+            V(debian), V(rhel), V(bitnami), V(cpanel), V(plesk) or V(other), told by what is
+            included and what lies beside it.
+          type: str
+        conf_file:
+          description: >-
+            Where one file takes effect for the main server and every virtual host, because an
+            include outside of every section reads it; null where there is no such include.
+          type: str
+          sample: /etc/httpd/conf.d/wpward.conf
+        conf_link:
+          description: >-
+            The symbolic link that has to point to C(conf_file) for that, as C(a2enconf) makes it;
+            null where none is needed.
+          type: str
+        conf_refusal:
+          description: >-
+            One sentence why there is no C(conf_file) and what to do; null where there is one.
+          type: str
+        control:
+          description: >-
+            The commands that C(test) and C(reload) the configuration as this layout does it, each
+            as a list of words. They need no environment of their own.
+          type: dict
+        log_directory:
+          description: >-
+            Where its logs lie, if possible a directory that only root can write to; null where
+            none was found.
+          type: str
+          sample: /var/log/httpd
+        wpward:
+          description: >-
+            The C(path) of C(conf_file) where the configuration on disk loads it already, else
+            null.
+          type: dict
     vhosts:
       description: The virtual hosts, nginx's server blocks first, each server's in its own order.
       type: list
@@ -243,6 +289,15 @@ evidence:
             C(offset) and C(length) in bytes of the inserted include, and C(path) of what it
             includes; null where there is none. Only of nginx.
           type: dict
+        fronts:
+          description: Ids of the httpd virtual hosts of this host that it proxies to. Only of nginx.
+          type: list
+          elements: str
+        fronted:
+          description: >-
+            Whether an nginx of this host proxies to it, and every one that does serves its sites
+            under the same paths. Only of httpd.
+          type: bool
         server_names:
           description: As configured, with wildcards and regular expressions.
           type: list
@@ -366,6 +421,11 @@ evidence:
           type: bool
         extended:
           description: Whether the window was moved back to find the attack's beginning.
+          type: bool
+        repeats:
+          description: >-
+            Whether something of it is left out of C(access), because other logs count the same
+            requests. httpd logs what it refuses twice, and a server behind another logs once more.
           type: bool
     access:
       description: What the access logs say, one entry per log, site and endpoint.
