@@ -95,22 +95,25 @@ class Place:
         os.close(self.descriptor)
 
 
-def resolve(path: str, follow: bool = True) -> Place:
+def resolve(path: str, follow: bool = True, links: int = _MAX_LINKS) -> Place:
     """Walk to a path's directory one component at a time and hold it open.
 
     Web roots belong to users who must not be able to redirect root's write. So a symbolic link
-    counts only where it is root's own or where its owner also owns what it points to, and with
-    ``follow`` unset not at all. Raises `Refused`.
+    counts only where it is root's own or where its owner also owns what it points to, and only so
+    many ``links`` one behind the other. With ``follow`` unset the path's last component is taken
+    as it is, even if it is a link. Raises `Refused`.
     """
     if not path.startswith("/"):
         raise Refused(f"{path!r} is not an absolute path.")
     if "\0" in path or path.endswith("/") or ".." in path.split("/"):
         raise Refused(f"{path!r} is not the plain path of a file.")
     root = os.open("/", OPEN_DIRECTORY)
-    return _descend(root, b"/", encode(path).split(b"/"), _MAX_LINKS if follow else 0, path)
+    return _descend(root, b"/", encode(path).split(b"/"), links, path, follow)
 
 
-def _descend(fd: int, directory: bytes, names: list[bytes], links: int, path: str) -> Place:
+def _descend(
+    fd: int, directory: bytes, names: list[bytes], links: int, path: str, follow: bool = True
+) -> Place:
     """Resolve ``names`` below the open directory ``fd``, which this call takes over."""
     parts = [name for name in names if name not in (b"", b".")]
     place = Place(fd, directory, parts[-1] if parts else b".")
@@ -124,7 +127,7 @@ def _descend(fd: int, directory: bytes, names: list[bytes], links: int, path: st
                     raise Refused(f"{path}: {place.path} does not exist.")
                 place.missing, place.name = parts[position:-1], parts[-1]
                 break
-            if stat.S_ISLNK(info.st_mode):
+            if stat.S_ISLNK(info.st_mode) and (follow or not last):
                 _follow(place, info, links, path)
                 if place.missing or place.info() is None:
                     if not last:
@@ -174,11 +177,22 @@ def _follow(place: Place, link: os.stat_result, links: int, path: str) -> None:
 def snapshot(place: Place) -> tuple[Json, bytes]:
     """Return a file's attributes and content; ``{"kind": "absent"}`` and b"" without one.
 
-    Raises `Refused` for anything but a regular file of at most 16 MiB.
+    A symbolic link has a target in place of a content. Raises `Refused` for anything else that is
+    not a regular file of at most 16 MiB.
     """
     info = place.info()
     if info is None:
         return {"kind": "absent"}, b""
+    if stat.S_ISLNK(info.st_mode):
+        return {
+            "kind": "link",
+            "target": decode(os.readlink(place.name, dir_fd=place.descriptor)),
+            "uid": info.st_uid,
+            "gid": info.st_gid,
+            "atime_ns": info.st_atime_ns,
+            "mtime_ns": info.st_mtime_ns,
+            "xattrs": _xattrs(_link_path(place.descriptor, place.name)),
+        }, b""
     if not stat.S_ISREG(info.st_mode):
         kind = "a directory" if stat.S_ISDIR(info.st_mode) else "not a regular file"
         raise Refused(f"{place.path} is {kind}.")
@@ -203,23 +217,82 @@ def snapshot(place: Place) -> tuple[Json, bytes]:
         }, content
 
 
-def _xattrs(descriptor: int) -> dict[str, str]:
-    """Return every extended attribute (POSIX ACLs and security labels are such), base64."""
+def _link_path(directory: int, name: bytes) -> bytes:
+    """Return a path for a call that takes neither an open directory nor an open link."""
+    return b"/proc/self/fd/%d/%s" % (directory, name)
+
+
+def _xattrs(file: int | bytes) -> dict[str, str]:
+    """Return every extended attribute (POSIX ACLs and security labels are such), base64.
+
+    ``file`` is a descriptor, or the path of a symbolic link.
+    """
+    follow = isinstance(file, int)
     try:
-        names = os.listxattr(descriptor)
+        names = os.listxattr(file, follow_symlinks=follow)
     except OSError as error:
         if error.errno == errno.ENOTSUP:
             return {}
         raise
-    return {name: base64.b64encode(os.getxattr(descriptor, name)).decode("ascii") for name in names}
+    values = {name: os.getxattr(file, name, follow_symlinks=follow) for name in names}
+    return {name: base64.b64encode(value).decode("ascii") for name, value in values.items()}
+
+
+def _set_xattrs(file: int | bytes, wanted: dict[str, str]) -> None:
+    """Give a file exactly these; a security label that nobody asked for is the system's own."""
+    follow = isinstance(file, int)
+    present = _xattrs(file)
+    for key in present:
+        if key not in wanted and not key.startswith("security."):
+            os.removexattr(file, key, follow_symlinks=follow)
+    for key, value in wanted.items():
+        if present.get(key) != value:
+            os.setxattr(file, key, base64.b64decode(value), follow_symlinks=follow)
+
+
+_IDENTITY = {
+    "absent": (),
+    "file": ("sha256", "mode", "uid", "gid"),
+    "link": ("target", "uid", "gid"),
+}
 
 
 def same(one: Json, other: Json) -> bool:
-    """Tell whether two snapshots show the same content, owner and mode."""
-    if one["kind"] != other["kind"]:
-        return False
-    keys = ("sha256", "mode", "uid", "gid")
-    return one["kind"] == "absent" or all(one[key] == other[key] for key in keys)
+    """Tell whether two snapshots show the same content or target, owner and mode."""
+    kind = one["kind"]
+    return kind == other["kind"] and all(one[key] == other[key] for key in _IDENTITY[kind])
+
+
+def write_new(directory: int, name: bytes, content: bytes, attributes: Json) -> None:
+    """Write what a snapshot describes, a file or a link, under a name that is free."""
+    if attributes["kind"] == "link":
+        write_link(directory, name, attributes)
+    else:
+        write_file(directory, name, content, attributes)
+
+
+def write_link(directory: int, name: bytes, attributes: Json) -> None:
+    """Make a new symbolic link, down to the disk; leave none behind on failure.
+
+    ``attributes``: target, uid, gid; where given, mtime_ns and atime_ns, and xattrs.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=directory)
+    os.symlink(encode(attributes["target"]), name, dir_fd=directory)
+    try:
+        uid, gid = attributes["uid"], attributes["gid"]
+        os.chown(name, uid, gid, dir_fd=directory, follow_symlinks=False)
+        if "xattrs" in attributes:
+            _set_xattrs(_link_path(directory, name), attributes["xattrs"])
+        if "mtime_ns" in attributes:
+            times = (attributes["atime_ns"], attributes["mtime_ns"])
+            os.utime(name, ns=times, dir_fd=directory, follow_symlinks=False)
+        # A link cannot be opened, so it is its directory that takes it down.
+        os.fsync(directory)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name, dir_fd=directory)
+        raise
 
 
 def write_file(directory: int, name: bytes, content: bytes, attributes: Json) -> None:
@@ -238,13 +311,7 @@ def write_file(directory: int, name: bytes, content: bytes, attributes: Json) ->
             rest = rest[os.write(descriptor, rest) :]
         os.fchown(descriptor, attributes["uid"], attributes["gid"])
         if "xattrs" in attributes:
-            wanted, present = attributes["xattrs"], _xattrs(descriptor)
-            for key in present:
-                if key not in wanted and not key.startswith("security."):
-                    os.removexattr(descriptor, key)
-            for key, value in wanted.items():
-                if present.get(key) != value:
-                    os.setxattr(descriptor, key, base64.b64decode(value))
+            _set_xattrs(descriptor, attributes["xattrs"])
         # After chown, which clears set-user-id bits, and after the ACL, whose mask it sets.
         os.fchmod(descriptor, attributes["mode"])
         if "mtime_ns" in attributes:
@@ -311,7 +378,7 @@ def read_text(path: str) -> str:
 def remove_directory(path: str) -> None:
     """Remove a directory that a transaction made, if it still stands there empty."""
     try:
-        place = resolve(path, follow=False)
+        place = resolve(path, follow=False, links=0)
     except (Refused, OSError):
         return
     try:

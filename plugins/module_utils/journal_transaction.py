@@ -17,6 +17,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.journal_base impo
     Conflict,
     Json,
     Refused,
+    decode,
     encode,
     sentence,
 )
@@ -30,7 +31,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.journal_files imp
     same,
     snapshot,
     sync_directory,
-    write_file,
+    write_new,
     write_text,
 )
 
@@ -78,9 +79,9 @@ class Transaction:
         descriptor = os.open(saved, OPEN_DIRECTORY)
         try:
             for number, entry in enumerate(manifest["files"]):
-                if entry["before"]["kind"] == "file":
+                if entry["before"]["kind"] != "absent":
                     entry["before"]["original"] = f"originals/{number}"
-                    write_file(descriptor, b"%d" % number, originals[number], entry["before"])
+                    write_new(descriptor, b"%d" % number, originals[number], entry["before"])
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -144,7 +145,7 @@ class Transaction:
         work: list[tuple[Json, Place, Json]] = []
         for entry in self.manifest["files"]:
             try:
-                place = resolve(entry["real"], follow=False)
+                place = resolve(entry["real"], follow=False, links=0)
                 stack.callback(place.close)
                 present = known.get(entry["real"]) or snapshot(place)[0]
             except (Refused, NotADirectoryError) as error:
@@ -160,7 +161,7 @@ class Transaction:
         if same(present, before):
             return False
         if same(present, entry["after"]):
-            if before["kind"] == "file":
+            if before["kind"] != "absent":
                 if place.missing:
                     raise Conflict(self._conflict(entry, f"The directory of {real} is gone."))
                 self._check_original(entry)
@@ -168,7 +169,7 @@ class Transaction:
         if self.state == APPLYING and place.holds(encode(entry["temporary"])):
             # The new file never took its name, so what is there is not the transaction's business.
             return False
-        saved = before["kind"] == "absent" or os.path.exists(self.original(entry))
+        saved = before["kind"] == "absent" or os.path.lexists(self.original(entry))
         if self.state != APPLIED and not saved:
             # The original was moved back before an interruption; what is there came after that.
             return False
@@ -187,22 +188,33 @@ class Transaction:
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-            with open(original, "rb") as stream:
-                write_file(place.descriptor, temporary, stream.read(), before)
+            write_new(place.descriptor, temporary, self.saved(entry), before)
             os.rename(
                 temporary, place.name, src_dir_fd=place.descriptor, dst_dir_fd=place.descriptor
             )
         os.fsync(place.descriptor)
         return "created" if present["kind"] == "absent" else "changed"
 
+    def saved(self, entry: Json) -> bytes:
+        """Return the content of a saved original, none of a link's; raises OSError."""
+        if entry["before"]["kind"] != "file":
+            return b""
+        with open(self.original(entry), "rb") as stream:
+            return stream.read()
+
     def _check_original(self, entry: Json) -> None:
-        path = self.original(entry)
+        before, path = entry["before"], self.original(entry)
         try:
-            with open(path, "rb") as stream:
-                found = hashlib.sha256(stream.read()).hexdigest()
-        except FileNotFoundError:
-            found = ""
-        if found != entry["before"]["sha256"]:
+            if before["kind"] == "link":
+                whole = decode(os.readlink(encode(path))) == before["target"]
+            else:
+                whole = hashlib.sha256(self.saved(entry)).hexdigest() == before["sha256"]
+        except OSError as error:
+            # EINVAL: there is no link any more, but something else.
+            if error.errno not in (errno.ENOENT, errno.EINVAL):
+                raise
+            whole = False
+        if not whole:
             raise Refused(f"the original of {entry['real']}, {path}, is missing or damaged.")
 
     def _conflict(self, entry: Json, what: str) -> str:

@@ -22,7 +22,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.journal_command i
     run_command,
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.journal_files import (
-    write_file,
+    write_new,
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.journal_runs import CONFIRMED, OPEN
 from ansible_collections.wpward.wordpress.plugins.module_utils.journal_transaction import (
@@ -218,7 +218,7 @@ def _replace(changes: Sequence[Change]) -> None:
             continue
         try:
             change.place.enter()
-            write_file(
+            write_new(
                 change.place.descriptor,
                 encode(change.temporary),
                 change.content_after,

@@ -1,6 +1,4 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-# pathlib knows neither open directories nor names that are bytes, so it is not mixed in here.
-# ruff: noqa: PTH123
 """What a change set means for the files that a host has now; nothing here changes any."""
 
 from __future__ import annotations
@@ -14,6 +12,7 @@ import hashlib
 import os
 import pwd
 import secrets
+import stat
 import struct
 from typing import Any, Callable, Sequence
 
@@ -33,7 +32,10 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.journal_transacti
     Transaction,
 )
 
-ABSENT = "absent"
+ABSENT, LINK = "absent", "link"
+
+# What a file can be given and a link cannot.
+_OF_FILES = ("content", "content_base64", "edits", "mode")
 
 _FLAG_APPEND, _FLAG_IMMUTABLE = 0x20, 0x10
 # _IOR('f', 1, long): the layout of most architectures; where it differs the call fails unharmed.
@@ -82,7 +84,8 @@ def plan(files: Sequence[Json], stack: contextlib.ExitStack) -> list[Change]:
     for wanted in files:
         path = wanted["path"]
         try:
-            place = resolve(path)
+            # What is removed or replaced by a link is the link itself, never what it points to.
+            place = resolve(path, follow=wanted.get("state") not in (ABSENT, LINK))
             stack.callback(place.close)
             change = Change(path, place)
         except OSError as error:
@@ -98,8 +101,12 @@ def plan(files: Sequence[Json], stack: contextlib.ExitStack) -> list[Change]:
 
 def _desire(change: Change, wanted: Json) -> None:
     """Compute the file's ``after`` from what the change set says about it."""
-    path, expected = change.path, wanted.get("sha256")
-    if wanted.get("state") != ABSENT:
+    path, expected, state = change.path, wanted.get("sha256"), wanted.get("state")
+    if wanted.get("target") is not None and state != LINK:
+        raise Refused(f"{path} has a target, which belongs to state link only.")
+    if state == LINK:
+        change.after = _link(change, wanted)
+    elif state != ABSENT:
         edits = wanted.get("edits")
         if edits is not None:
             if expected in (None, ABSENT):
@@ -138,8 +145,30 @@ def _desire(change: Change, wanted: Json) -> None:
         _check_sum(change, expected)
 
 
+def _link(change: Change, wanted: Json) -> Json:
+    """Return the ``after`` of a symbolic link."""
+    path, target, before = change.path, wanted.get("target"), change.before
+    extra = [key for key in _OF_FILES if wanted.get(key) is not None]
+    if extra:
+        raise Refused(f"{path} is to be a symbolic link, which has no {extra[0]}.")
+    if not target or "\0" in target:
+        raise Refused(f"{path} is to be a symbolic link to {target!r}, which no link can point to.")
+    _bytes(path, target)
+    if before["kind"] != LINK:
+        before = {}
+    after = {
+        "kind": LINK,
+        "target": target,
+        "uid": _owner(path, wanted.get("owner"), before.get("uid", 0)),
+        "gid": _group(path, wanted.get("group"), before.get("gid", 0)),
+    }
+    if "xattrs" in before:
+        after["xattrs"] = before["xattrs"]
+    return after
+
+
 def _check_sum(change: Change, expected: str) -> None:
-    present = change.before.get("sha256", ABSENT)
+    present = change.before.get("sha256", change.before["kind"])
     if present != expected.lower():
         what = "is there" if expected == ABSENT else "has changed"
         if present == ABSENT:
@@ -216,7 +245,7 @@ def _refuse_unwritable(change: Change) -> None:
         )
     if _flags(place.descriptor) & (_FLAG_IMMUTABLE | _FLAG_APPEND):
         raise Refused(f"The directory of {path} is set immutable or append-only (see lsattr -d).")
-    if change.seen is not None:
+    if change.seen is not None and not stat.S_ISLNK(change.seen.st_mode):
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         descriptor = os.open(place.name, flags, dir_fd=place.descriptor)
         try:
@@ -235,11 +264,14 @@ def _flags(descriptor: int) -> int:
 
 
 def differences(changes: Sequence[Change]) -> list[Json]:
-    """Return Ansible's diff of every file that changes; odd bytes are shown escaped."""
+    """Return Ansible's diff of every file that changes; odd bytes are shown escaped.
+
+    A symbolic link is shown as ls shows it.
+    """
     return [
         {
-            "before": _text(change.content_before),
-            "after": _text(change.content_after),
+            "before": _text(change.before, change.content_before),
+            "after": _text(change.after, change.content_after),
             "before_header": change.path + _attributes(change.before, change.after),
             "after_header": change.path + _attributes(change.after, change.before),
         }
@@ -248,17 +280,19 @@ def differences(changes: Sequence[Change]) -> list[Json]:
     ]
 
 
-def _text(content: bytes) -> str:
+def _text(shown: Json, content: bytes) -> str:
+    if shown["kind"] == LINK:
+        content = b"-> %s\n" % encode(shown["target"])
     return content.decode("utf-8", "backslashreplace")
 
 
 def _attributes(shown: Json, other: Json) -> str:
     if shown["kind"] == ABSENT:
         return " (absent)"
-    keys = ("mode", "uid", "gid")
-    if other["kind"] != ABSENT and all(shown[key] == other[key] for key in keys):
+    if all(shown.get(key) == other.get(key) for key in ("kind", "mode", "uid", "gid")):
         return ""
-    return f" (mode {shown['mode']:04o}, owner {shown['uid']}:{shown['gid']})"
+    what = "symbolic link" if shown["kind"] == LINK else f"mode {shown['mode']:04o}"
+    return f" ({what}, owner {shown['uid']}:{shown['gid']})"
 
 
 def preview(transactions: Sequence[Transaction]) -> tuple[list[Json], list[Json], list[str]]:
@@ -281,10 +315,8 @@ def preview(transactions: Sequence[Transaction]) -> tuple[list[Json], list[Json]
             for entry, place, present in work:
                 if not same(present, entry["before"]):
                     change = changes.setdefault(entry["real"], Change(entry["path"], place))
-                    change.after, change.content_after = entry["before"], b""
-                    if change.after["kind"] != ABSENT:
-                        with open(transaction.original(entry), "rb") as stream:
-                            change.content_after = stream.read()
+                    change.after = entry["before"]
+                    change.content_after = transaction.saved(entry)
                 known[entry["real"]] = entry["before"]
     shown = [change for change in changes.values() if change.action != "unchanged"]
     files = [{"path": change.path, "action": change.action} for change in shown]

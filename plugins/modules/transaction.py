@@ -64,16 +64,27 @@ options:
     suboptions:
       path:
         description:
-          - Absolute path. The file behind a symbolic link is changed and the link stays, if the
-            link belongs to root or to the owner of what it points to; any other link is refused.
+          - Absolute path. Where it is a symbolic link, V(present) changes or creates the file
+            behind it and the link stays; V(link) and V(absent) mean the link itself and leave what
+            it points to alone. A link is followed only if it belongs to root or to the owner of
+            what it points to; any other one is refused.
           - Missing directories are made (root, 0755), and removed again by a rollback.
         type: path
         required: true
       state:
-        description: Whether the file should be there.
+        description:
+          - Whether the file should be there, and whether it is a symbolic link. V(link) replaces a
+            file or another link, and refuses a directory. A rollback brings back what was there,
+            a link with its target.
         type: str
-        choices: [present, absent]
+        choices: [present, absent, link]
         default: present
+      target:
+        description:
+          - What the symbolic link points to, word for word. It need not exist, so a file of the
+            same change set can come before its link. Required with O(files[].state=link), which
+            takes no content, edits or mode.
+        type: str
       content:
         description: The whole content as text (UTF-8).
         type: str
@@ -112,7 +123,8 @@ options:
       sha256:
         description:
           - Checksum of the file that this change was computed from, or V(absent). If the file is
-            another one by now, nothing is changed. Required with O(files[].edits).
+            another one by now, or a symbolic link, nothing is changed. Required with
+            O(files[].edits).
         type: str
   validate:
     description:
@@ -163,6 +175,21 @@ EXAMPLES = r"""
       - [systemctl, reload, nginx]
     confirm_within: 300
 
+- name: Write a configuration and enable it as a2enconf does
+  wpward.wordpress.transaction:
+    run: "2026-11-21-a1b2"
+    role: endpoints
+    files:
+      - path: /etc/apache2/conf-available/wpward.conf
+        content: "{{ lookup('ansible.builtin.template', 'httpd.conf.j2') }}"
+      - path: /etc/apache2/conf-enabled/wpward.conf
+        state: link
+        target: ../conf-available/wpward.conf
+    validate:
+      - [apache2ctl, configtest]
+    activate:
+      - [systemctl, reload, apache2]
+
 - name: Keep it
   wpward.wordpress.transaction:
     state: confirmed
@@ -202,7 +229,9 @@ files:
       description: The path.
       type: str
     action:
-      description: V(created), V(changed), V(removed) or V(unchanged).
+      description:
+        - V(created), V(changed), V(removed) or V(unchanged). A file that became a link, or a link
+          that became a file, is V(changed).
       type: str
 commands:
   description: The commands that ran.
@@ -261,7 +290,8 @@ _EDIT = {
 }
 _FILE = {
     "path": {"type": "path", "required": True},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "state": {"type": "str", "choices": ["present", "absent", "link"], "default": "present"},
+    "target": {"type": "str"},
     "content": {"type": "str"},
     "content_base64": {"type": "str"},
     "edits": {"type": "list", "elements": "dict", "options": _EDIT},
@@ -346,8 +376,9 @@ def main() -> None:
                 "elements": "dict",
                 "default": [],
                 "options": _FILE,
-                "mutually_exclusive": [("content", "content_base64", "edits")],
+                "mutually_exclusive": [("content", "content_base64", "edits", "target")],
                 "required_by": {"edits": ("sha256",)},
+                "required_if": [("state", "link", ("target",))],
             },
             "validate": {"type": "list", "elements": "list", "default": []},
             "activate": {"type": "list", "elements": "list", "default": []},

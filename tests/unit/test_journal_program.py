@@ -104,7 +104,7 @@ def test_rolling_back_without_the_controller(scene: Scene) -> None:
     done = run(scene, "rollback")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == (
-        "Rolled back 001-endpoints of run run1: 5 files. Packages left installed: nginx-extras.\n"
+        "Rolled back 001-endpoints of run run1: 7 files. Packages left installed: nginx-extras.\n"
     )
     # The units of this scene are not where the program looks for them.
     scene.timer.disarm()

@@ -32,10 +32,10 @@ DRIVER = Path(__file__).parent / "fault" / "driver.py"
 # set on a file between its write and its fsync: no step of its own.)
 MUTATING = [
     *("write", "pwrite64", "ftruncate", "fsync", "rename", "renameat", "renameat2"),
-    *("unlink", "unlinkat", "mkdir", "mkdirat", "rmdir", "chmod", "wait4"),
+    *("unlink", "unlinkat", "symlinkat", "mkdir", "mkdirat", "rmdir", "chmod", "wait4"),
 ]
 # What the kernel answers with ENOSPC when no block or inode is left.
-ALLOCATING = ["write", "mkdir", "mkdirat", "fsetxattr"]
+ALLOCATING = ["write", "mkdir", "mkdirat", "symlinkat", "fsetxattr"]
 SYNCING = ["fsync", "rename", "renameat", "renameat2"]
 REFUSED = 3
 

@@ -18,20 +18,32 @@ from hypothesis import strategies as st
 from unit.fault.scene import Scene
 
 NAMES = ["a", "b", "dir/c", "dir/sub/d", "fresh/e", "fresh/deep/f", "link"]
+TARGETS = ["a", "b", "dir/c", "not/there", "link"]
 CONTENTS = st.sampled_from([b"", b"old", b"new", b"caf\xe9\n", b"\x00" * 5000])
 
 trees = st.dictionaries(
     st.sampled_from(["a", "b", "dir/c", "dir/sub/d"]),
     st.tuples(CONTENTS, st.sampled_from([0o600, 0o644, 0o4711]), st.sampled_from([0, 33, 4321])),
 )
-wanted = st.fixed_dictionaries(
-    {"name": st.sampled_from(NAMES)},
-    optional={
-        "content": st.sampled_from(["", "old", "new", "other\n" * 50]),
-        "mode": st.sampled_from(["0600", "0640"]),
-        "owner": st.sampled_from(["0", "33"]),
-    },
-) | st.fixed_dictionaries({"name": st.sampled_from(NAMES), "state": st.just("absent")})
+wanted = (
+    st.fixed_dictionaries(
+        {"name": st.sampled_from(NAMES)},
+        optional={
+            "content": st.sampled_from(["", "old", "new", "other\n" * 50]),
+            "mode": st.sampled_from(["0600", "0640"]),
+            "owner": st.sampled_from(["0", "33"]),
+        },
+    )
+    | st.fixed_dictionaries({"name": st.sampled_from(NAMES), "state": st.just("absent")})
+    | st.fixed_dictionaries(
+        {
+            "name": st.sampled_from(NAMES),
+            "state": st.just("link"),
+            "target": st.sampled_from(TARGETS),
+        },
+        optional={"owner": st.sampled_from(["0", "33"])},
+    )
+)
 transactions = st.lists(
     st.fixed_dictionaries(
         {

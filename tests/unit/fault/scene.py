@@ -67,10 +67,13 @@ class Scene:
         os.setxattr(self.root / "acl", "user.note", b"kept")
         self.write("tool", b"#!/bin/sh\n", mode=0o4755, uid=ODD_UID)
         self.write("doomed", b"to be removed\n", mode=0o600)
+        self.write("unlinked", b"to become a link\n", mode=0o604, uid=ODD_UID)
         (self.root / "enabled").symlink_to("site")
+        self.link("alias", "nginx.conf", ODD_UID)
         for number, path in enumerate(sorted(self.root.iterdir())):
-            if not path.is_symlink() and path.is_file():
-                os.utime(path, ns=(10**18 + number, 10**18 + 7 * number))
+            if path.name != "systemd":
+                times = (10**18 + number, 10**18 + 7 * number)
+                os.utime(path, ns=times, follow_symlinks=False)
         return self
 
     def write(
@@ -83,18 +86,27 @@ class Scene:
         path.chmod(mode)
         return path
 
+    def link(self, name: str, target: str, uid: int = 0) -> Path:
+        """Make one symbolic link below ``root``."""
+        path = self.root / name
+        path.symlink_to(target)
+        os.lchown(path, uid, uid)
+        return path
+
     def path(self, name: str) -> str:
         """Return the absolute path of a file below ``root``."""
         return str(self.root / name)
 
     def request(self, run: str = "run1", role: str = "endpoints", **options: Any) -> Request:
-        """Return a change set that changes, creates and removes files; ``files`` replaces it."""
+        """Return a change set with everything that can be done; ``files`` replaces it."""
         files = options.pop("files", None) or [
             {"path": self.path("enabled"), "content": "server { changed }\n"},
             {"path": self.path("acl"), "content": "changed\n"},
             {"path": self.path("doomed"), "state": "absent"},
             {"path": self.path("new/deep/file"), "content": "created\n", "mode": "0600"},
             {"path": self.path("tool"), "mode": "0700", "owner": "0"},
+            {"path": self.path("alias"), "state": "link", "target": "not/there", "owner": "0"},
+            {"path": self.path("unlinked"), "state": "link", "target": "new/deep/file"},
         ]
         options.setdefault("validate", [["true"]])
         options.setdefault("activate", [["true"]])
@@ -112,10 +124,9 @@ class Scene:
                 path = Path(directory) / name
                 info = path.lstat()
                 what: tuple[Any, ...] = (stat.S_IFMT(info.st_mode),)
+                what += (stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid, xattrs(path))
                 if stat.S_ISLNK(info.st_mode):
-                    what += (os.readlink(path),)
-                else:
-                    what += (stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid, xattrs(path))
+                    what += (os.readlink(path), info.st_mtime_ns)
                 if stat.S_ISREG(info.st_mode):
                     what += (path.read_bytes(), info.st_mtime_ns, info.st_nlink)
                 found[str(path.relative_to(self.root))] = what
@@ -124,7 +135,8 @@ class Scene:
 
 def xattrs(path: Path) -> dict[str, bytes]:
     """Return a file's extended attributes."""
-    return {name: os.getxattr(path, name) for name in os.listxattr(path)}
+    names = os.listxattr(path, follow_symlinks=False)
+    return {name: os.getxattr(path, name, follow_symlinks=False) for name in names}
 
 
 def acl_for(uid: int) -> bytes:
