@@ -74,27 +74,63 @@ SITES = (
 
 
 @dataclass(frozen=True)
+class Program:
+    """A web server program of a host and where its virtual hosts are.
+
+    `folder` has their files in this test bed, `available` in the host, and `enabled` is where one
+    that is on has to be: a link there, or a copy. `{}` stands for its name.
+    """
+
+    folder: str
+    suffix: str
+    available: str
+    enabled: str
+    check: tuple[str, ...]
+    reload: tuple[str, ...]
+    linked: bool = True
+
+
+@dataclass(frozen=True)
 class WebServer:
     """How a host serves the sites; its image is made from that of `parent`, else from the base.
 
-    `vhosts` is the folder of this test bed that holds its vhosts, `folder` where they go.
+    The build gets the folder `vhosts` of this test bed.
     """
 
     parent: str | None
     vhosts: str
-    suffix: str
-    folder: str
-    unit: str
-    check: tuple[str, ...]
+    programs: tuple[Program, ...]
 
 
-_HTTPD = WebServer(
-    "nginx", "httpd", ".conf", "/etc/apache2", "apache2", ("apache2ctl", "configtest")
+_NGINX = Program(
+    folder="nginx",
+    suffix="",
+    available="/etc/nginx/sites-available/{}",
+    enabled="/etc/nginx/sites-enabled/{}",
+    check=("nginx", "-t", "-q"),
+    reload=("systemctl", "reload", "nginx"),
+)
+_HTTPD = Program(
+    folder="httpd",
+    suffix=".conf",
+    available="/etc/apache2/sites-available/{}.conf",
+    enabled="/etc/apache2/sites-enabled/{}.conf",
+    check=("apache2ctl", "configtest"),
+    reload=("systemctl", "reload", "apache2"),
+)
+_HTTPD_RHEL = replace(
+    _HTTPD,
+    available="/usr/local/lib/testbed/vhosts/{}.conf",
+    enabled="/etc/httpd/conf.d/{}.conf",
+    check=("httpd", "-t"),
+    reload=("systemctl", "reload", "httpd"),
+    linked=False,
 )
 WEB_SERVERS = {
-    "nginx": WebServer(None, "nginx", "", "/etc/nginx", "nginx", ("nginx", "-t", "-q")),
-    "httpd": _HTTPD,
-    "httpd-prefork": replace(_HTTPD, parent="httpd"),
+    "nginx": WebServer(None, "nginx", (_NGINX,)),
+    "httpd": WebServer("nginx", "httpd", (_HTTPD,)),
+    "httpd-prefork": WebServer("httpd", "httpd", (_HTTPD,)),
+    "httpd-rhel": WebServer("httpd", "httpd", (_HTTPD_RHEL,)),
 }
 
 DEFAULT_VHOST = "blog"

@@ -225,11 +225,13 @@ def _wait_answering(name: str, address: str) -> None:
 def _enable_vhosts(container: str, web: str, vhosts: Sequence[str]) -> None:
     if not vhosts:
         return
-    server = WEB_SERVERS[web]
-    files = [f"../sites-available/{vhost}{server.suffix}" for vhost in vhosts]
-    podman.execute(container, ["ln", "-sfn", *files, f"{server.folder}/sites-enabled"])
-    podman.execute(container, server.check)
-    podman.execute(container, ["systemctl", "reload", server.unit])
+    for program in WEB_SERVERS[web].programs:
+        put = ["ln", "-srfn"] if program.linked else ["cp"]
+        for vhost in vhosts:
+            places = (program.available.format(vhost), program.enabled.format(vhost))
+            podman.execute(container, [*put, *places])
+        podman.execute(container, program.check)
+        podman.execute(container, program.reload)
 
 
 def inventory(name: str, address: str, folder: Path, private_key: Path) -> str:

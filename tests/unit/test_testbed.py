@@ -76,18 +76,19 @@ def test_an_image_goes_with_the_one_it_is_made_from(
     assert changed == [False, True, True]
 
 
-@pytest.mark.parametrize("web", WEB_SERVERS)
-def test_every_vhost_has_a_file_and_every_file_is_known(web: str) -> None:
-    server = WEB_SERVERS[web]
-    files = {path.name.removesuffix(server.suffix) for path in (TESTBED / server.vhosts).iterdir()}
+PROGRAMS = {program.folder: program for web in WEB_SERVERS.values() for program in web.programs}
+
+
+@pytest.mark.parametrize("folder", PROGRAMS)
+def test_every_vhost_has_a_file_and_every_file_is_known(folder: str) -> None:
+    suffix = PROGRAMS[folder].suffix
+    files = {path.name.removesuffix(suffix) for path in (TESTBED / folder).iterdir()}
     assert files == {"blog", *VHOSTS}
 
 
-@pytest.mark.parametrize("web", WEB_SERVERS)
-def test_vhosts_serve_the_sites_that_the_build_installs(web: str) -> None:
-    text = "\n".join(
-        path.read_text() for path in (TESTBED / WEB_SERVERS[web].vhosts).iterdir()
-    ).lower()
+@pytest.mark.parametrize("folder", PROGRAMS)
+def test_vhosts_serve_the_sites_that_the_build_installs(folder: str) -> None:
+    text = "\n".join(path.read_text() for path in (TESTBED / folder).iterdir()).lower()
     for site in SITES:
         served = site.docroot.removesuffix("/blog") if "/sub/" in site.docroot else site.docroot
         assert re.search(rf"root {re.escape(served)};?\n", text)
