@@ -222,6 +222,26 @@ def test_the_vhost_behind_its_link(host: hosts.Host, tree: Tree, origin: str) ->
     assert settled(tree(host)) == origin
 
 
+def test_a_file_and_the_link_that_enables_it(host: hosts.Host, tree: Tree, origin: str) -> None:
+    """nginx reads the link; the program takes both away and brings back the vhost's own link."""
+    place, link = "/etc/nginx/wpward/test.conf", {"path": MARK, "state": "link"}
+    header = "add_header X-Wpward-Test present always;\n"
+    pair = [{"path": place, "content": header}, {**link, "target": "../wpward/test.conf"}]
+    assert call(host, "--check", "--diff", **change("link", files=pair))["changed"] is True
+    assert settled(tree(host)) == origin
+    assert call(host, **change("link", files=pair))["changed"] is True
+    wait_for(lambda: marked(host), 10)
+    assert call(host, **change("link", files=pair))["changed"] is False
+    moved = [{"path": SITE, "state": "link", "target": "/etc/nginx/sites-available/blog"}]
+    assert call(host, **change("link", files=moved))["changed"] is True
+    podman.execute(host.container, ["ln", "-sfn", "/dev/null", MARK])
+    assert f"{MARK} was changed by somebody else since" in call(host, state="rolled_back")["msg"]
+    podman.execute(host.container, ["ln", "-sfn", "../wpward/test.conf", MARK])
+    assert program(host, "rollback") == "Rolled back 001-endpoints of run link: 2 files.\n"
+    wait_for(lambda: not marked(host), 10)
+    assert settled(tree(host)) == origin
+
+
 def test_a_user_with_and_without_sudo(host: hosts.Host, tree: Tree, origin: str) -> None:
     refused = call(host, "--extra-vars", "ansible_user=visitor", **change("sudo"))
     assert refused["msg"] == "Only root can do this: set become to true."
