@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from testbed import clients, flood, hosts, images, prerequisites
-from testbed.constants import DEFAULT_NETWORK, SUITES, VHOSTS, WEB_SERVERS
+from testbed.constants import DEFAULT_NETWORK, MORE_VHOSTS, SUITES, VHOSTS, WEB_SERVERS
 from testbed.shell import TestbedError
 
 
@@ -24,7 +24,10 @@ def _parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="have a WordPress host up and answering")
     up.add_argument("name", metavar="NAME")
     up.add_argument(
-        "--vhosts", default="", metavar="LIST", help=f"beside blog: any of {','.join(VHOSTS)}"
+        "--vhosts",
+        default="",
+        metavar="LIST",
+        help=f"beside blog: any of {','.join((*VHOSTS, *MORE_VHOSTS))}",
     )
     up.add_argument("--network", default=DEFAULT_NETWORK, help="podman network, made if missing")
     up.add_argument("--reset", action="store_true", help="make it anew from its image")

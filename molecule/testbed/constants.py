@@ -131,10 +131,18 @@ WEB_SERVERS = {
     "httpd": WebServer("nginx", "httpd", (_HTTPD,)),
     "httpd-prefork": WebServer("httpd", "httpd", (_HTTPD,)),
     "httpd-rhel": WebServer("httpd", "httpd", (_HTTPD_RHEL,)),
+    # The server behind first: the one in front is asked whether all is well.
+    "mixed": WebServer(
+        "httpd",
+        "mixed",
+        (replace(_HTTPD, folder="mixed/httpd"), replace(_NGINX, folder="mixed/nginx")),
+    ),
 }
 
 DEFAULT_VHOST = "blog"
 VHOSTS = ("second", "tls", "sub", "pathinfo", "static", "twin")
+MORE_VHOSTS = ("direct",)
+"""Not known to every web server."""
 
 
 def site_data() -> dict[str, Any]:

@@ -21,6 +21,7 @@ from testbed.constants import (
     DEFAULT_NETWORK,
     DEFAULT_VHOST,
     LABEL,
+    MORE_VHOSTS,
     PLAIN_USER,
     ROOT_USER,
     SUDO_USER,
@@ -31,6 +32,7 @@ from testbed.shell import TestbedError, cache_dir, locked, run, say
 
 HOST_NUMBERS = range(10, 100)
 BOOT_SECONDS = 90
+HERE = Path(__file__).resolve().parent
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,11 @@ def container_name(name: str) -> str:
 def parse_vhosts(text: str) -> list[str]:
     """The names of a comma-separated list, in the table's order; the default vhost is always on."""
     wanted = {name for name in re.split(r"[,\s]+", text) if name} - {DEFAULT_VHOST}
-    unknown = sorted(wanted - set(VHOSTS))
+    known = (*VHOSTS, *MORE_VHOSTS)
+    unknown = sorted(wanted - set(known))
     if unknown:
-        raise TestbedError(f"vhost {unknown[0]!r} is not one of {', '.join(VHOSTS)}")
-    return [name for name in VHOSTS if name in wanted]
+        raise TestbedError(f"vhost {unknown[0]!r} is not one of {', '.join(known)}")
+    return [name for name in known if name in wanted]
 
 
 def free_number(numbers: range, taken: Iterable[int], count: int = 1, after: int = 0) -> int:
@@ -222,14 +225,25 @@ def _wait_answering(name: str, address: str) -> None:
             time.sleep(0.2)
 
 
+def _check_vhosts(web: str, vhosts: Sequence[str]) -> None:
+    for vhost in vhosts:
+        files = [
+            HERE / program.folder / f"{vhost}{program.suffix}"
+            for program in WEB_SERVERS[web].programs
+        ]
+        if not any(path.exists() for path in files):
+            raise TestbedError(f"web server {web} has no vhost {vhost!r}")
+
+
 def _enable_vhosts(container: str, web: str, vhosts: Sequence[str]) -> None:
     if not vhosts:
         return
     for program in WEB_SERVERS[web].programs:
         put = ["ln", "-srfn"] if program.linked else ["cp"]
         for vhost in vhosts:
-            places = (program.available.format(vhost), program.enabled.format(vhost))
-            podman.execute(container, [*put, *places])
+            if (HERE / program.folder / f"{vhost}{program.suffix}").exists():
+                places = (program.available.format(vhost), program.enabled.format(vhost))
+                podman.execute(container, [*put, *places])
         podman.execute(container, program.check)
         podman.execute(container, program.reload)
 
@@ -323,6 +337,7 @@ def up(
     """
     container = container_name(name)
     image = images.web_image(suite, web)
+    _check_vhosts(web, vhosts)
     labels = {
         f"{LABEL}.image": image,
         f"{LABEL}.suite": suite,
