@@ -237,6 +237,17 @@ def test_a_later_edit_is_not_overwritten(scene: Scene, name: str, how: str) -> N
     assert scene.tree() == edited
 
 
+def test_an_edit_before_an_interrupted_rollback_came_to_the_link(scene: Scene) -> None:
+    scene.apply(link(scene, "alias", "ours"))
+    scene.journal.runs.transactions("run1")[0].become("rolling_back")
+    (scene.root / "alias").unlink()
+    (scene.root / "alias").symlink_to("theirs")
+    with scene.journal.lock("test"):
+        (conflict,) = scene.journal.recover().conflicts
+    assert "alias was changed by somebody else since" in conflict
+    assert os.readlink(scene.path("alias")) == "theirs"
+
+
 def test_a_link_in_the_place_of_a_file_is_not_followed(scene: Scene) -> None:
     scene.apply(scene.request(files=[{"path": scene.path("site"), "content": "ours"}]))
     (scene.root / "site").rename(scene.root / "moved")
