@@ -14,7 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence
 
-from ansible_collections.wpward.wordpress.plugins.module_utils.files import is_file, real_path
+from ansible_collections.wpward.wordpress.plugins.module_utils.files import (
+    is_file,
+    path_text,
+    real_path,
+)
 from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_discovery import run
 from ansible_collections.wpward.wordpress.plugins.module_utils.processes import Process
 
@@ -76,11 +80,18 @@ class Control:
                     return ["/bin/sh", "-c", _WITH_FILE, path, *argv]
         return argv
 
-    def _as_usual(self) -> bool:
-        """Whether a control script, which knows nothing of the options, means this server."""
+    def _means_this(self, script: str) -> bool:
+        """Whether a control script, which is not told the options, tests this configuration."""
         pairs = zip(self.options[::2], self.options[1::2])
-        defines = {value for option, value in pairs if option == "-D"}
-        return defines <= _DETACH and real_path(self.usual_path) == real_path(self.config_path)
+        if not {value for option, value in pairs if option == "-D"} <= _DETACH:
+            return False
+        ours = real_path(self.config_path)
+        if real_path(self.usual_path) == ours:
+            return True
+        # The script may have the paths in it. It hands what it does not know on to httpd.
+        _code, stdout, _stderr = run([script, "-t", "-D", "DUMP_INCLUDES"])
+        main = re.search(r"^ *\(\*\) (/.*)$", path_text(stdout), re.MULTILINE)
+        return main is not None and real_path(main.group(1)) == ours
 
     def _script(self, layout: str) -> list[str] | None:
         """The control script beside the binary; it reads the environment files itself."""
@@ -93,7 +104,7 @@ class Control:
             if posixpath.basename(self.config_path) == "apache2.conf" and name == "apache2ctl":
                 # Debian's takes the directory from a variable and the options from a file in it.
                 return [path] if root == _DEBIAN_ROOT else ["env", f"APACHE_CONFDIR={root}", path]
-            if layout != "rhel" and self._as_usual():
+            if layout != "rhel" and self._means_this(path):
                 return [path]
         return None
 

@@ -44,7 +44,8 @@ _BINARIES = (
     "/opt/bitnami/apache2/bin/httpd",
     "/usr/local/apache2/bin/httpd",
 )
-_ENVIRONMENT_FILES = ("envvars", "../bin/envvars", "/etc/sysconfig/httpd")
+_SYSCONFIG = "/etc/sysconfig/httpd"
+_ENVIRONMENT_FILES = ("envvars", "../bin/envvars", _SYSCONFIG)
 """Relative to the main file's directory: Debian's, Bitnami's and upstream's, RHEL's."""
 _ASSIGNMENT = re.compile(
     r"^[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_]\w*)="
@@ -98,9 +99,11 @@ def find_binary(running: Sequence[Process]) -> str | None:
 
 
 def command_line(master: Process | None) -> list[str]:
-    """The options of the running master that say what it has loaded: -d, -f and -D."""
-    words: list[str] = []
-    if master is not None:
+    """The options that say what is loaded: -d, -f and -D of the running master, else of what
+    Red Hat's unit would start."""
+    if master is None:
+        words = _assignments_in(_SYSCONFIG).get("OPTIONS", "").split()
+    else:
         text = processes.text_of(f"{processes.PROC}/{master.pid}/cmdline")
         words = text.rstrip("\0").split("\0")[1:] if text else master.title.split()[1:]
     kept: list[str] = []
