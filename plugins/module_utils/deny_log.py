@@ -1,5 +1,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The log of what role endpoints refuses: an attack goes on there that no access log shows."""
+"""The log of what role endpoints refuses.
+
+With nginx an attack goes on there that no access log shows. Both servers write the same lines.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,10 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_config impo
 from ansible_collections.wpward.wordpress.plugins.module_utils.problems import Problems
 from ansible_collections.wpward.wordpress.plugins.module_utils.site_finder import SiteFinder
 from ansible_collections.wpward.wordpress.plugins.module_utils.tally import OTHER, Identities
+from ansible_collections.wpward.wordpress.plugins.module_utils.vhosts import VirtualHost
 
 FORMAT = "wpward"
-"""The name of its log_format."""
+"""The name of its log_format in nginx, its nickname in httpd."""
 _RULE_AND_NAME = log_format.compile_format("$msec $remote_addr $uri")
 """Where other formats have the path, this one has the rule and the server's name; a server
 without a name leaves it empty."""
@@ -26,7 +30,13 @@ _REFUSED = "403"
 _IDS = frozenset(endpoint.id.encode() for endpoint in ENDPOINTS)
 
 
-def paths(config: Config) -> list[str]:
+def httpd_paths(vhosts: Sequence[VirtualHost]) -> list[str]:
+    """The files that httpd is configured to write it to."""
+    logs = [log for vhost in vhosts for log in vhost.access_logs if log.format == FORMAT]
+    return list(dict.fromkeys(log.path for log in logs))
+
+
+def nginx_paths(config: Config) -> list[str]:
     """The files that nginx is configured to write it to."""
 
     def logs(directives: Iterable[Directive]) -> Iterator[str]:

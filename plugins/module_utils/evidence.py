@@ -38,6 +38,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_server impo
 from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_vhosts import Vhost
 from ansible_collections.wpward.wordpress.plugins.module_utils.problems import Problems
 from ansible_collections.wpward.wordpress.plugins.module_utils.processes import Process
+from ansible_collections.wpward.wordpress.plugins.module_utils.server_fronts import Fronts
 from ansible_collections.wpward.wordpress.plugins.module_utils.wordpress_discovery import Site
 
 SCHEMA = 2
@@ -94,6 +95,14 @@ class _WebServers:
             found += self.httpd_vhosts
         return found
 
+    def fronts(self, addresses: Sequence[str]) -> Fronts | None:
+        """None unless both servers run. ``addresses``: the host's own, beside loopback."""
+        nginx = self.nginx
+        both = nginx and nginx.described["running"] and self.httpd and self.httpd["running"]
+        if nginx is None or not both:
+            return None
+        return Fronts(nginx.config, nginx.vhosts, self.httpd_vhosts, addresses)
+
     def log_formats(self) -> dict[str, dict[str, str]]:
         return {
             "nginx": self.nginx.described["log_formats"] if self.nginx else {},
@@ -105,6 +114,12 @@ class _WebServers:
         for vhost in self.vhosts:
             logs[vhost.id.partition(":")[0]].extend(vhost.error_logs)
         return logs
+
+    def deny_logs(self) -> access_evidence.DenyLogs:
+        return access_evidence.DenyLogs(
+            deny_log.nginx_paths(self.nginx.config) if self.nginx else (),
+            deny_log.httpd_paths(self.httpd_vhosts),
+        )
 
     def ports(self) -> list[int]:
         listens = [listen for vhost in self.vhosts for listen in vhost.listens]
@@ -130,7 +145,9 @@ def _trusted(running: Sequence[Process], problems: Problems) -> list[Process]:
     return kept
 
 
-def _web_servers(running: Sequence[Process], budget: Budget, problems: Problems) -> _WebServers:
+def _web_servers(
+    running: Sequence[Process], addresses: Sequence[str], budget: Budget, problems: Problems
+) -> _WebServers:
     found = _WebServers()
     with budget.part("nginx"):
         found.nginx = nginx_server.discover(running, problems)
@@ -143,7 +160,12 @@ def _web_servers(running: Sequence[Process], budget: Budget, problems: Problems)
     if found.nginx is None and found.httpd is None:
         problems.add("web_server_not_found", "Neither nginx nor httpd was found on this host.")
     with budget.part("wordpress"):
-        found.sites = wordpress_discovery.find_sites(found.vhosts, problems)
+        fronts = found.fronts(addresses)
+        found.sites = wordpress_discovery.find_sites(
+            found.vhosts, problems, fronts.of if fronts else None
+        )
+        if fronts:
+            fronts.attribute(found.sites)
     if not found.sites:
         problems.add(
             "wordpress_not_found",
@@ -188,7 +210,7 @@ def collect(request: Request) -> dict[str, Any]:
             "change that nobody confirms could not put itself back.",
         )
     running = _trusted(processes.running(), problems)
-    web = _web_servers(running, budget, problems)
+    web = _web_servers(running, host["addresses"], budget, problems)
     document: dict[str, Any] = {
         "schema": SCHEMA,
         "collected_at": iso(began),
@@ -225,7 +247,7 @@ def collect(request: Request) -> dict[str, Any]:
             web.vhosts,
             web.sites,
             web.log_formats(),
-            deny_log.paths(web.nginx.config) if web.nginx else [],
+            web.deny_logs(),
             request.since,
             deadline,
             problems,

@@ -15,7 +15,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.httpd_vhosts impo
     shown,
     walk,
 )
-from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_self_proxy import is_local
+from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_proxy import is_local
 from ansible_collections.wpward.wordpress.plugins.module_utils.traps import (
     only_site,
     site_uris,

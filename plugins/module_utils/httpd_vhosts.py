@@ -35,16 +35,18 @@ class HttpdVhost(VirtualHost):
     """One virtual host, or the main server where it answers itself.
 
     ``own`` are its directives, ``main`` the main server's outside of every virtual host (empty for
-    the main server itself), ``modules`` those that are loaded.
+    the main server itself), ``modules`` those that are loaded. ``fronted``: whether an nginx of
+    this host passes requests on to it, see server_fronts.
     """
 
     own: tuple[Directive, ...]
     main: tuple[Directive, ...]
     modules: frozenset[str]
+    fronted: bool = False
 
     def describe(self) -> dict[str, object]:
         """The evidence's form."""
-        return {"server": "httpd", **self.describe_common()}
+        return {"server": "httpd", "fronted": self.fronted, **self.describe_common()}
 
 
 def walk(directives: Iterable[Directive]) -> Iterator[Directive]:

@@ -7,10 +7,12 @@ import re
 from dataclasses import dataclass, field
 from typing import Iterator, Pattern, Sequence
 
+from ansible_collections.wpward.wordpress.plugins.module_utils.files import real_path
 from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_config import (
     Config,
     Directive,
 )
+from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_discovery import blocks
 from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_vhosts import Vhost
 
 _MODIFIERS = ("=", "^~", "~*", "~", "@")
@@ -86,6 +88,19 @@ def read_locations(
             location = Location(directive, modifier, pattern, level, parent)
             location.children = read_locations(config, directive.block, location)
             found.append(location)
+    return found
+
+
+def read_servers(config: Config, vhosts: Sequence[Vhost]) -> list[Server]:
+    """The server blocks with their locations, in nginx's order."""
+    by_place = {(vhost.file, vhost.insert_offset): vhost for vhost in vhosts}
+    found: list[Server] = []
+    for http in blocks(config, "http"):
+        for one in config.expand(http.block or ()):
+            vhost = by_place.pop((real_path(one.file), one.block_offset or 0), None)
+            if one.name == "server" and vhost is not None:
+                level = list(config.expand(one.block or ()))
+                found.append(Server(vhost, level, read_locations(config, one.block)))
     return found
 
 

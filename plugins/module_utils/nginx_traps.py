@@ -8,7 +8,11 @@ import re
 from pathlib import Path
 from typing import Any, Iterator, Sequence
 
-from ansible_collections.wpward.wordpress.plugins.module_utils import htaccess, nginx_self_proxy
+from ansible_collections.wpward.wordpress.plugins.module_utils import (
+    htaccess,
+    nginx_proxy,
+    nginx_self_proxy,
+)
 from ansible_collections.wpward.wordpress.plugins.module_utils.files import real_path
 from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_config import (
     Config,
@@ -21,7 +25,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_locations i
     chain,
     decidable,
     every,
-    read_locations,
+    read_servers,
     winner,
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_vhosts import Vhost
@@ -65,19 +69,9 @@ class _Finder:
         self._http = [
             one for http in blocks(config, "http") for one in config.expand(http.block or ())
         ]
-        self.servers = self._read(vhosts)
+        self.servers = read_servers(config, vhosts)
         # Where a regular expression is not understood here, nothing is called a trap.
         self.sure = [one for one in self.servers if decidable(one.locations)]
-
-    def _read(self, vhosts: Sequence[Vhost]) -> list[Server]:
-        by_place = {(vhost.file, vhost.insert_offset): vhost for vhost in vhosts}
-        found: list[Server] = []
-        for one in self._http:
-            vhost = by_place.pop((real_path(one.file), one.block_offset or 0), None)
-            if one.name == "server" and vhost is not None:
-                level = list(self._config.expand(one.block or ()))
-                found.append(Server(vhost, level, read_locations(self._config, one.block)))
-        return found
 
     def _trap(
         self, identity: str, directive: Directive, site: str | None, detail: str
@@ -267,11 +261,7 @@ class _Finder:
                     yield self._trap("xmlrpc_rule_never_fires", location.directive, site, detail)
 
     def self_proxies(self, addresses: Sequence[str]) -> Iterator[dict[str, Any]]:
-        upstreams = {
-            one.args[0]: [part.args[0] for part in one.block if part.name == "server" and part.args]
-            for one in self._http
-            if one.name == "upstream" and one.args and one.block
-        }
+        upstreams = nginx_proxy.upstreams_of(self._config)
         for server in self.sure:
             extra = [uri for _site, uri in site_uris(server.vhost, self._sites)]
             for directive in nginx_self_proxy.loops(self.sure, server, upstreams, addresses, extra):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Iterator, Sequence
 
 from ansible_collections.wpward.wordpress.plugins.module_utils import nginx_config
@@ -35,12 +35,14 @@ _NOT_CONTENT = ("types", "map", "geo", "split_clients", "upstream")
 
 @dataclass
 class Vhost(VirtualHost):
-    """One server block."""
+    """One server block. ``fronts``: ids of the httpd virtual hosts that it passes requests on to,
+    see server_fronts."""
 
     insert_offset: int
     insert_comment: bool
     indent: str
     wpward_include: dict[str, object] | None
+    fronts: list[str] = field(default_factory=list)
 
     def describe(self) -> dict[str, object]:
         """The evidence's form."""
@@ -50,6 +52,7 @@ class Vhost(VirtualHost):
             "insert_comment": self.insert_comment,
             "indent": self.indent,
             "wpward_include": self.wpward_include,
+            "fronts": self.fronts,
             **self.describe_common(),
         }
 

@@ -75,6 +75,8 @@ class SiteFinder:
         if host is not None:
             name = host.decode("latin-1").lower().partition(":")[0]
             candidates = [one for one in candidates if name in one.names] or candidates
+            if len(candidates) == 1:
+                return candidates[0].id
         parsed = request_target.parse(target, log_escaped=True)
         path = parsed.path + "/" if parsed else "/"
         depth = {

@@ -6,7 +6,7 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass, field
-from typing import Iterator, Sequence
+from typing import Callable, Iterator, Sequence
 
 from ansible_collections.wpward.wordpress.plugins.module_utils.files import (
     is_directory,
@@ -235,8 +235,9 @@ def _name(vhost: VirtualHost) -> str:
     return "localhost"
 
 
-def _site_id(vhost: VirtualHost, url_path: str) -> str:
-    ports = [listen.port for listen in vhost.listens if listen.unix is None]
+def _site_id(vhost: VirtualHost, url_path: str, front: VirtualHost | None) -> str:
+    """``front``: the server block through which clients reach the virtual host."""
+    ports = [listen.port for listen in (front or vhost).listens if listen.unix is None]
     standard = not ports or any(port in (80, 443) for port in ports)
     return _name(vhost) + ("" if standard else f":{ports[0]}") + url_path
 
@@ -255,23 +256,30 @@ def _report(site: Site, problems: Problems) -> None:
         )
 
 
-def find_sites(vhosts: Sequence[VirtualHost], problems: Problems) -> list[Site]:
+def find_sites(
+    vhosts: Sequence[VirtualHost],
+    problems: Problems,
+    front_of: Callable[[VirtualHost], VirtualHost | None] | None = None,
+) -> list[Site]:
     """Every WordPress that a server block serves.
 
     A site that several server blocks serve (http and https) is one site. Fills in ``sites`` of
-    each server block.
+    each server block. ``front_of``: the server block in front of a virtual host, if there is one;
+    it names the site's port.
     """
     sites: dict[tuple[str, str, str | None], Site] = {}
     taken: dict[str, int] = {}
     for vhost in vhosts:
-        for root in vhost.roots:
+        # One whose port httpd does not listen on serves nobody.
+        for root in vhost.roots if vhost.listens else ():
             for url_path, directory in _candidates(root.url_path, root.path):
                 if not _is_wordpress(directory):
                     continue
                 read = _read_site(url_path, directory, root.path, vhost.server_names)
                 site = sites.setdefault((real_path(directory), url_path, read.content_dir), read)
                 if site is read:
-                    identity = _site_id(vhost, url_path)
+                    front = front_of(vhost) if front_of else None
+                    identity = _site_id(vhost, url_path, front)
                     number = taken[identity] = taken.get(identity, 0) + 1
                     site.id = identity if number == 1 else f"{identity}#{number}"
                     _report(site, problems)

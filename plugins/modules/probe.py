@@ -290,7 +290,7 @@ evidence:
             includes; null where there is none. Only of nginx.
           type: dict
         fronts:
-          description: Ids of the httpd virtual hosts of this host that it proxies to. Only of nginx.
+          description: Ids of the httpd virtual hosts here that it proxies to. Only of nginx.
           type: list
           elements: str
         fronted:

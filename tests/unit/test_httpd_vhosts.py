@@ -265,7 +265,7 @@ def test_the_evidence_has_what_the_contract_says(httpd: Httpd) -> None:
     assert described["server"] == "httpd"
     assert set(described) == {
         *("server", "id", "file", "line", "sha256", "server_names", "listens", "roots"),
-        *("access_logs", "error_logs", "xmlrpc_rules", "sites"),
+        *("access_logs", "error_logs", "xmlrpc_rules", "sites", "fronted"),
     }
     assert len(str(described["sha256"])) == 64
 
