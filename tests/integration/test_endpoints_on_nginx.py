@@ -297,7 +297,7 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
         {"deny_log": "/var/log/x; return 200"},
         'endpoints_deny_log is "/var/log/x; return',
     ),
-    "no nginx": ({"evidence": {"nginx": None}}, "no nginx was found"),
+    "no web server": ({"evidence": {"nginx": None}}, "neither nginx nor Apache httpd was found"),
     "stopped nginx": ({"evidence": {"nginx": {"running": False}}}, "does not run"),
     "broken nginx": (
         {"evidence": {"nginx": {"config_test": {"ok": False, "message": "nginx: [emerg] x\n"}}}},
@@ -306,10 +306,6 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "no place": ({"evidence": {"nginx": {"http_include_file": None}}}, "includes no directory"),
     "no wordpress": ({"evidence": {"sites": []}}, "no WordPress was found"),
-    "another server's": (
-        {"evidence": {"sites": [{"id": "shop.example/", "vhosts": ["httpd:/etc/apache2/x:1"]}]}},
-        "shop.example/ is served by httpd",
-    ),
 }
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.wpward.wordpress.plugins.filter.endpoint_notes import endpoint_notes
+from ansible_collections.wpward.wordpress.plugins.filter.endpoint_servers import endpoint_servers
+from ansible_collections.wpward.wordpress.plugins.filter.httpd_rules import httpd_rules
 from ansible_collections.wpward.wordpress.plugins.filter.nginx_rules import nginx_rules
 from ansible_collections.wpward.wordpress.plugins.filter.policy import policy as check
 from ansible_collections.wpward.wordpress.plugins.filter.vhost_edits import vhost_edits
 
 ROLE = Path(__file__).resolve().parents[2] / "roles" / "endpoints"
 INCLUDE = "/etc/nginx/wpward/server.conf"
+TRUSTED = {"endpoints_trusted": ["192.0.2.7", "2001:db8::/32"]}
 
 
 def nginx(**changes: Any) -> dict[str, Any]:
@@ -29,6 +33,22 @@ def nginx(**changes: Any) -> dict[str, Any]:
         "running": True,
         "config_test": {"ok": True, "message": ""},
         "http_include_file": "/etc/nginx/conf.d/wpward.conf",
+        **changes,
+    }
+
+
+def httpd(**changes: Any) -> dict[str, Any]:
+    return {
+        "version": "2.4.57",
+        "running": True,
+        "config_test": {"ok": True, "message": ""},
+        "modules": ["alias_module", "log_config_module"],
+        "log_directory": "/var/log/httpd",
+        "conf_file": "/etc/httpd/conf.d/wpward.conf",
+        "conf_link": None,
+        "conf_refusal": None,
+        "control": {"test": ["httpd", "-t"], "reload": ["systemctl", "reload", "httpd"]},
+        "wpward": None,
         **changes,
     }
 
@@ -59,7 +79,14 @@ def variables(evidence: dict[str, Any] | None = None, **changes: Any) -> dict[st
         for key, value in found.items()
         if key not in ("endpoints_policy", "endpoints_trusted")
     }
-    found["endpoints_evidence"] = {"nginx": nginx(), "vhosts": [], "sites": [], **(evidence or {})}
+    found["endpoints_evidence"] = {
+        "nginx": nginx(),
+        "httpd": httpd(),
+        "vhosts": [],
+        "sites": [],
+        "host": {"addresses": ["192.0.2.1", "2001:db8::1"]},
+        **(evidence or {}),
+    }
     found.update(changes)
     # The collection's filters are not to be had without a play; this is what they return.
     checked = check(found.get("endpoints_policy", {}), found.get("endpoints_trusted", []))
@@ -67,6 +94,8 @@ def variables(evidence: dict[str, Any] | None = None, **changes: Any) -> dict[st
         **found,
         "__endpoints_checked": checked,
         "__endpoints_rules": nginx_rules(checked),
+        "__endpoints_httpd_rules": httpd_rules(checked),
+        "__endpoints_servers": endpoint_servers(found["endpoints_evidence"]),
     }
 
 
@@ -156,7 +185,7 @@ def test_the_server_file_acts(tmp_path: Path) -> None:
     assert inside["return"] == ["403", "Forbidden\\n"]
 
 
-@pytest.mark.parametrize("name", ["nginx-http.conf.j2", "nginx-server.conf.j2"])
+@pytest.mark.parametrize("name", ["nginx-http.conf.j2", "nginx-server.conf.j2", "httpd.conf.j2"])
 def test_every_file_says_who_wrote_it_and_ends_in_one_line_feed(name: str) -> None:
     text = render(name)
     assert text.startswith("# wpward:endpoints - written by Ansible")
@@ -183,12 +212,47 @@ def test_the_files_go_where_nginx_reads_them() -> None:
 
 
 def test_nginx_is_reloaded_by_its_unit_or_else_by_itself() -> None:
-    assert evaluate("{{ __endpoints_reload }}") == ["systemctl", "reload", "nginx.service"]
-    assert evaluate("{{ __endpoints_reload }}", evidence={"nginx": nginx(unit=None)}) == [
+    assert evaluate("{{ __endpoints_nginx_reload }}") == ["systemctl", "reload", "nginx.service"]
+    assert evaluate("{{ __endpoints_nginx_reload }}", evidence={"nginx": nginx(unit=None)}) == [
         "/usr/sbin/nginx",
         *("-c", "/etc/nginx/nginx.conf"),
         *("-s", "reload"),
     ]
+
+
+def test_httpd_notes_refusals_beside_its_other_logs_unless_told_otherwise() -> None:
+    wanted = "{{ __endpoints_httpd_deny_log }}"
+    assert evaluate(wanted) == "/var/log/httpd/wpward-deny.log"
+    assert evaluate(wanted, endpoints_httpd_deny_log="/srv/logs/deny") == "/srv/logs/deny"
+    # Nothing that the preflight would take.
+    assert evaluate(wanted, evidence={"httpd": httpd(log_directory=None)}) == "/wpward-deny.log"
+
+
+def test_the_httpd_file_refuses_and_notes_by_the_same_conditions() -> None:
+    text = render("httpd.conf.j2", endpoints_policy={"login": "trusted"}, **TRUSTED)
+    refused = re.findall(r'<If "(.*)">', text)
+    noted = re.findall(
+        r"GlobalLog /var/log/httpd/wpward-deny.log wpward_(\w+) "
+        r'"expr=%{REQUEST_STATUS} -eq 403 && (.*)"',
+        text,
+    )
+    assert len(refused) == text.count("<If ") == text.count("GlobalLog") == 8
+    assert [condition for _, condition in noted] == refused
+    formats = dict(re.findall(r'LogFormat "(.*)" (\w+)', text))
+    assert set(formats.values()) == {f"wpward_{name}" for name, _ in noted}
+    # Time, client, endpoint and the configured name: nothing that a client sends.
+    for pattern, name in formats.items():
+        assert pattern == f"%{{end:sec}}t.%{{end:msec_frac}}t %a {name[len('wpward_') :]} %v"
+
+
+def test_every_refusal_in_httpd_is_a_whole_one() -> None:
+    text = render("httpd.conf.j2")
+    assert text.index('<Location "/">') < text.index("<If ")
+    for block in re.findall(r"<If .*?</If>", text, re.DOTALL):
+        assert "        Redirect 403\n" in block
+        # With a text httpd does not go through the site's ErrorDocument.
+        assert 'ErrorDocument 403 "Forbidden\\n"' in block
+        assert "RewriteEngine Off" in block
 
 
 def test_the_argument_spec_is_the_manual_of_exactly_the_defaults() -> None:
@@ -286,6 +350,71 @@ def test_an_include_of_another_path_is_replaced() -> None:
 
 def test_other_servers_are_left_alone() -> None:
     assert vhost_edits({"vhosts": [vhost(b"server {}", server="httpd")]}, INCLUDE) == []
+
+
+# -- endpoint_servers
+
+
+def row(server: str, **changes: Any) -> dict[str, Any]:
+    listens = [{"address": "*", "port": 80, "tls": False}]
+    return {"server": server, "sites": ["blog.example/"], "listens": listens, **changes}
+
+
+def servers(*rows: dict[str, Any], **changes: Any) -> dict[str, dict[str, Any]]:
+    return endpoint_servers(
+        {
+            "nginx": nginx(),
+            "httpd": httpd(),
+            "host": {"addresses": ["192.0.2.1", "2001:db8::1"]},
+            "vhosts": list(rows),
+            **changes,
+        }
+    )
+
+
+LOOPBACK = [{"address": "127.0.0.1", "port": 8080, "tls": False}, {"unix": "/run/httpd.sock"}]
+OWN = ["127.0.0.0/8", "::1/128", "192.0.2.1", "2001:db8::1"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "nginx_serves", "httpd_serves", "exempt"),
+    [
+        ([row("nginx"), row("httpd", sites=[])], True, False, []),
+        ([row("httpd"), row("nginx", sites=[])], False, True, []),
+        ([row("nginx"), row("httpd", fronted=True)], True, True, OWN),
+        ([row("nginx"), row("httpd", fronted=True, listens=LOOPBACK)], True, False, []),
+        # Somebody else may ask there from the host itself, a cache for instance.
+        ([row("httpd", listens=LOOPBACK)], False, True, []),
+        ([row("httpd", fronted=True), row("httpd")], False, True, []),
+        ([row("httpd", fronted=True), row("httpd", sites=[])], False, True, OWN),
+    ],
+)
+def test_a_request_is_refused_by_the_outermost_server(
+    rows: list[dict[str, Any]], nginx_serves: bool, httpd_serves: bool, exempt: list[str]
+) -> None:
+    found = servers(*rows)
+    assert found["nginx"]["serves"] is found["nginx"]["touched"] is nginx_serves
+    assert found["httpd"]["serves"] is found["httpd"]["touched"] is httpd_serves
+    assert found["httpd"]["exempt"] == exempt
+
+
+@pytest.mark.parametrize(
+    ("changes", "touched"),
+    [
+        ({}, []),
+        ({"httpd": httpd(wpward={"path": "/etc/httpd/conf.d/wpward.conf"})}, ["httpd"]),
+        ({"nginx": nginx(files={"/etc/nginx/conf.d/wpward.conf": {}})}, ["nginx"]),
+        ({"nginx": None, "httpd": None}, []),
+        ({"httpd": httpd(wpward={"path": "/x"}, running=False)}, []),
+        ({"httpd": httpd(wpward={"path": "/x"}, config_test={"ok": False, "message": ""})}, []),
+    ],
+)
+def test_what_is_left_of_ours_is_removed_where_the_server_can_be_reloaded(
+    changes: dict[str, Any], touched: list[str]
+) -> None:
+    found = servers(row("nginx", sites=[]), row("httpd", sites=[]), **changes)
+    assert [name for name, server in found.items() if server["touched"]] == touched
+    assert not any(server["serves"] for server in found.values())
 
 
 # -- endpoint_notes
