@@ -6,7 +6,11 @@ from __future__ import annotations
 import re
 from typing import Any, Iterator, NamedTuple, Sequence
 
-from ansible_collections.wpward.wordpress.plugins.module_utils import htaccess, httpd_scope
+from ansible_collections.wpward.wordpress.plugins.module_utils import (
+    htaccess,
+    httpd_old_syntax,
+    httpd_scope,
+)
 from ansible_collections.wpward.wordpress.plugins.module_utils.files import real_path
 from ansible_collections.wpward.wordpress.plugins.module_utils.httpd_config import Directive
 from ansible_collections.wpward.wordpress.plugins.module_utils.httpd_vhosts import (
@@ -296,5 +300,6 @@ def find(
             *rules_that_never_fire(vhosts, served),
             *blind_logs(served),
             *buffered_logs(vhosts),
+            *httpd_old_syntax.find(vhosts),
         ]
     )

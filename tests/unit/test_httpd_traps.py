@@ -286,3 +286,36 @@ def test_what_is_not_understood_is_not_called_a_trap(host: Host) -> None:
     assert (
         host.traps(BLOG + "<Directory>\nAllowOverride\n</Directory>\nProxyPass\nRedirect\n") == []
     )
+
+
+class TestOldSyntax:
+    """Directives of httpd 2.2 are read, kept and named."""
+
+    def test_named_once_per_file(self, host: Host) -> None:
+        deny = "<Directory BLOG>\nOrder allow,deny\nDeny from all\n</Directory>\n"
+        traps = host.traps(BLOG + deny, BLOG.replace("blog.example", "b.example") + deny)
+        assert ids(traps) == ["httpd_old_syntax"]
+        (trap,) = traps
+        assert (trap["line"], trap["text"], trap["site"]) == (
+            7,
+            "Order allow,deny",
+            "blog.example/",
+        )
+        assert "mod_access_compat" in trap["detail"]
+
+    def test_satisfy_any_says_what_it_does(self, host: Host) -> None:
+        loose = "<Location />\nSatisfy Any\n</Location>\n"
+        assert "refuses" in host.traps(BLOG, main=loose)[0]["detail"]
+        assert host.traps(BLOG, main=loose)[0]["site"] is None
+
+    def test_name_virtual_host(self, host: Host) -> None:
+        (trap,) = host.traps(BLOG, main="NameVirtualHost *:80")
+        assert (trap["id"], trap["line"]) == ("httpd_old_syntax", 2)
+
+    def test_not_where_httpd_does_not_read_it(self, host: Host) -> None:
+        old = "<IfModule !proxy_module>\nOrder allow,deny\n</IfModule>\n"
+        assert host.traps(BLOG + old) == []
+
+    def test_not_our_own_file(self, host: Host) -> None:
+        (host.base / "wpward.conf").write_text("<Location />\nSatisfy All\n</Location>\n")
+        assert host.traps(BLOG, main="Include wpward.conf") == []
