@@ -5,7 +5,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help setup demo test unit lint fuzz bench docs build clean
+.PHONY: help setup demo test unit lint fuzz bench bypass docs build clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ bench: $(VENV)/ready ## Measure every figure that the README quotes
 	$(PY) bench/flood.py
 	$(PY) bench/scan.py
 	$(PY) bench/probe.py
+
+bypass: $(VENV)/ready ## Ask every form of every request on every layout, and write docs/bypass.md
+	$(PY) bench/bypass.py
 
 docs: $(VENV)/ready ## Generate the reference under docs/ from the modules' and roles' own specifications
 	$(PY) docs/generate.py

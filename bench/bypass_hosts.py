@@ -1,0 +1,237 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The columns of the matrix: test hosts, their virtual hosts, and how a block is put there."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from testbed import hosts, podman
+from testbed.shell import say
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One way of serving WordPress: a virtual host of a test host."""
+
+    title: str
+    port: int
+    host: str
+
+
+@dataclass(frozen=True)
+class Bed:
+    """A test host with its columns.
+
+    prepare: shell that gives each site a rewrite rule of its own that leads to xmlrpc.php.
+    reload: shell that tests the configuration and loads it.
+    version: shell that prints the server's name and version.
+    open_places: shell that makes the virtual hosts read the files of `places`; "" where published
+        snippets are not tried.
+    places: the files that a snippet for this place is written to.
+    stamp: the file, and its text, that marks every answer with a number.
+    """
+
+    web: str
+    vhosts: tuple[str, ...]
+    columns: tuple[Column, ...]
+    prepare: str
+    reload: str
+    version: str
+    open_places: str = ""
+    places: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    stamp: tuple[str, str] = ("", "")
+
+    @property
+    def server(self) -> str:
+        """Which server's snippets can be tried here."""
+        return "nginx" if self.web == "nginx" else "httpd"
+
+
+BLOG = (80, "blog.example")
+PATHINFO = (8081, "pathinfo.example:8081")
+
+_NGINX_PREPARE = r"""
+cd /etc/nginx/sites-available
+sed -i 's#^    location / {#    location = /api/rpc { rewrite ^ /xmlrpc.php last; }\n&#' \
+    blog pathinfo
+"""
+
+_NGINX_PLACES = r"""
+cd /etc/nginx/sites-available
+sed -i 's#^server {#&\n    include /etc/nginx/snippet-start;#
+        s#^}#    include /etc/nginx/snippet-end;\n}#' blog pathinfo
+"""
+
+# The document root that two vhosts share has one .htaccess; the third has none.
+_HTTPD_PREPARE = r"""
+sed -i 's#^RewriteRule ^index#RewriteRule ^api/rpc$ xmlrpc.php [L]\n&#' /var/www/blog/.htaccess
+cd {vhosts}
+if [ -e pathinfo.conf ]; then
+    sed -i --follow-symlinks \
+        's#MergeSlashes Off#&\n    RewriteEngine On\n    RewriteRule ^/api/rpc$ /xmlrpc.php [PT]#' \
+        pathinfo.conf
+fi
+cat > encoded.conf <<'END'
+Listen 8082
+
+<VirtualHost *:8082>
+    ServerName blog.example
+    DocumentRoot /var/www/blog
+    AllowEncodedSlashes On
+
+    <Directory /var/www/blog>
+        AllowOverride All
+    </Directory>
+</VirtualHost>
+END
+"""
+
+_HTTPD_PLACES = r"""
+cd {vhosts}
+for vhost in blog encoded pathinfo; do
+    [ ! -e "$vhost.conf" ] || sed -i --follow-symlinks \
+        's#^<VirtualHost .*#&\n    Include {folder}/snippet-vhost#
+         s#FallbackResource#AllowOverride All\n        &#' "$vhost.conf"
+done
+"""
+
+
+def _httpd(
+    web: str,
+    columns: tuple[Column, ...],
+    vhosts: tuple[str, ...],
+    folder: str,
+    vhost_folder: str,
+    main_folder: str,
+    program: str,
+    reload: str,
+    snippets: bool = False,
+) -> Bed:
+    def filled(script: str) -> str:
+        return script.replace("{vhosts}", vhost_folder).replace("{folder}", folder)
+
+    sites = ("blog", "pathinfo")
+    return Bed(
+        web,
+        vhosts,
+        columns,
+        filled(_HTTPD_PREPARE),
+        reload,
+        f"{program} -v | sed -n 's#.*Apache/\\([0-9.]*\\).*#httpd \\1#p'",
+        filled(_HTTPD_PLACES) if snippets else "",
+        {
+            "main": (f"{main_folder}/zz-snippet.conf",),
+            "vhost": (f"{folder}/snippet-vhost",),
+            "htaccess": tuple(f"/var/www/{site}/.htaccess" for site in sites),
+            "mu_plugin": tuple(f"/var/www/{site}/wp-content/mu-plugins" for site in sites),
+        },
+        (f"{main_folder}/zz-stamp.conf", 'Header always set X-Snippet "{number}"\n'),
+    )
+
+
+_DEBIAN = {
+    "folder": "/etc/apache2",
+    "vhost_folder": "/etc/apache2/sites-enabled",
+    "main_folder": "/etc/apache2/conf-enabled",
+    "program": "apache2ctl",
+    "reload": "apache2ctl configtest && systemctl reload apache2",
+}
+
+BEDS = (
+    Bed(
+        web="nginx",
+        vhosts=("pathinfo",),
+        columns=(Column(r"nginx, `\.php$`", *BLOG), Column("nginx, PATH_INFO", *PATHINFO)),
+        prepare=_NGINX_PREPARE,
+        reload="nginx -t -q && systemctl reload nginx",
+        version="nginx -v 2>&1 | sed 's#.*nginx/#nginx #'",
+        open_places=_NGINX_PLACES,
+        places={
+            "http": ("/etc/nginx/conf.d/snippet.conf",),
+            "server_start": ("/etc/nginx/snippet-start",),
+            "server_end": ("/etc/nginx/snippet-end",),
+            "mu_plugin": tuple(
+                f"/var/www/{site}/wp-content/mu-plugins" for site in ("blog", "pathinfo")
+            ),
+        },
+        stamp=("/etc/nginx/conf.d/stamp.conf", 'add_header X-Snippet "{number}" always;\n'),
+    ),
+    _httpd(
+        "httpd",
+        (
+            Column("httpd, SetHandler", *BLOG),
+            Column("httpd, ProxyPassMatch", *PATHINFO),
+            Column("httpd, encoded slashes", 8082, "blog.example"),
+        ),
+        ("pathinfo",),
+        snippets=True,
+        **_DEBIAN,
+    ),
+    _httpd(
+        "httpd-prefork",
+        (Column("httpd, mod_php", *BLOG),),
+        (),
+        snippets=True,
+        **_DEBIAN,
+    ),
+)
+
+
+_VERSIONS = r"""
+php -r 'printf("PHP %d.%d.%d\n", PHP_MAJOR_VERSION, PHP_MINOR_VERSION, PHP_RELEASE_VERSION);'
+find / -xdev -path '*/wp-includes/version.php' -exec sed -n 's/^$wp_version = /WordPress /p' {} + |
+    head -n 1 | tr -d "';"
+"""
+
+
+def run(host: hosts.Host, script: str) -> str:
+    """What a shell script prints on the host; TestbedError where a step of it fails."""
+    printed: str = podman.execute(host.container, ["sh", "-c", f"set -e\n{script}"])
+    return printed
+
+
+def up(bed: Bed) -> hosts.Host:
+    """A fresh host of that bed, its sites with a rewrite rule of their own."""
+    host = hosts.up(f"mx-{bed.web}", web=bed.web, vhosts=bed.vhosts, reset=True)
+    run(host, bed.prepare)
+    run(host, bed.reload)
+    return host
+
+
+def down(bed: Bed) -> None:
+    hosts.down([f"mx-{bed.web}"])
+
+
+def version(bed: Bed, host: hosts.Host) -> str:
+    """The versions of server, PHP and WordPress in one clause."""
+    found = run(host, f"{bed.version}\n{_VERSIONS}")
+    return ", ".join(found.splitlines())
+
+
+def harden(host: hosts.Host) -> None:
+    """Run harden.yml; what it says goes to standard error where it fails."""
+    done = subprocess.run(
+        [
+            *(str(Path(sys.executable).parent / "ansible-playbook"), "-i", host.inventory),
+            *("-e", json.dumps({"report_save": False})),
+            str(ROOT / "playbooks" / "harden.yml"),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        say(f"harden.yml failed on {host.name}:\n{done.stdout[-4000:]}{done.stderr[-2000:]}")
+
+
+def without_guard(host: hosts.Host) -> None:
+    """Take the guard plugin away, so that the web server stands alone."""
+    run(host, "find / -xdev -path '*/mu-plugins/wpward-guard.php' -delete")
