@@ -11,8 +11,12 @@ short_description: Turn a host's evidence into HTTP checks
 description:
   - For each WordPress site and each address its virtual hosts listen on, the requests that must be
     refused and those that must work, in the form that M(wpward.wordpress.http_checks) takes.
-  - A server block is asked once per port, over IPv4 where it listens there, and over a socket file
-    where it has no port.
+  - A server block of nginx or a virtual host of httpd is asked once per port, over IPv4 where it
+    listens there, and over a socket file where it has no port.
+  - A virtual host behind an nginx of the same host is asked from outside only. On the host itself
+    httpd would see nginx's address, which it leaves to nginx to judge.
+  - The sites of a WordPress network are not known one by one. The refusals are asked for a made-up
+    one as well, by path or by name.
 positional: _input, policy
 options:
   _input:
@@ -79,6 +83,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.policy import (
 )
 
 _WILDCARDS = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+_SUB_SITE = "wpward-sub-site"
 
 
 def verify_checks(
@@ -102,10 +107,14 @@ def verify_checks(
     forged = _one_of_each_family(networks) if vantage == "controller" else []
     checks: dict[str, dict[str, Any]] = {}
     for site in evidence["sites"]:
-        for connect in connections(evidence, site, address if vantage == "controller" else ""):
-            for check in checks_for_site(
-                site, connect, complete, logins or [], guard, forged=forged
-            ):
+        for vhost, connect in connections(
+            evidence, site, address if vantage == "controller" else ""
+        ):
+            made = checks_for_site(site, connect, complete, logins or [], guard, forged=forged)
+            for sub_site, sub_connect in _sub_sites(site, vhost, connect):
+                asked = checks_for_site(sub_site, sub_connect, complete, logins or [], guard=False)
+                made += [check for check in asked if check["kind"] == "refuse"]
+            for check in made:
                 if check["kind"] == "work" or not only_work:
                     checks[check["id"]] = check
     return list(checks.values())
@@ -113,20 +122,40 @@ def verify_checks(
 
 def connections(
     evidence: dict[str, Any], site: dict[str, Any], address: str
-) -> list[dict[str, Any]]:
-    """How to reach a site's server blocks: from outside by ``address``, or on the host itself."""
-    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """The virtual hosts of a site, and how to reach each: from outside by ``address``, or on the
+    host itself."""
+    found: dict[tuple[Any, ...], tuple[dict[str, Any], dict[str, Any]]] = {}
     for vhost in evidence["vhosts"]:
         if vhost["id"] in site["vhosts"]:
             for connect in vhost_connections(evidence, site, vhost, address):
-                found[tuple(connect.values())] = connect
+                found[tuple(connect.values())] = (vhost, connect)
     return list(found.values())
+
+
+def _sub_sites(
+    site: dict[str, Any], vhost: dict[str, Any], connect: dict[str, Any]
+) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """A site of a WordPress network that does not exist: its path or its name leads to the same
+    programs."""
+    if site.get("multisite") == "subdirectory":
+        return [({**site, "url_path": f"{site['url_path']}{_SUB_SITE}/"}, connect)]
+    if site.get("multisite") == "subdomain":
+        port = connect["host"].partition(":")[1:]
+        parents = [name[2:] for name in vhost["server_names"] if name.startswith("*.")]
+        return [
+            (site, {**connect, "host": "".join((f"{_SUB_SITE}.{parent}", *port))})
+            for parent in parents[:1]
+        ]
+    return []
 
 
 def vhost_connections(
     evidence: dict[str, Any], site: dict[str, Any], vhost: dict[str, Any], address: str
 ) -> list[dict[str, Any]]:
     """How to reach one server block; [] where nobody can from there."""
+    if vhost.get("fronted") and not address:
+        return []
     found: dict[int, dict[str, Any]] = {}
     listens = [listen for listen in vhost["listens"] if "unix" not in listen]
     for listen in sorted(listens, key=lambda one: ":" in one["address"]):
@@ -137,12 +166,12 @@ def vhost_connections(
                 "address": target,
                 "port": listen["port"],
                 "tls": listen["tls"],
-                "host": _host(vhost, site, listen),
+                "host": _host(evidence, vhost, site, listen),
                 "proxy_protocol": bool(listen.get("proxy_protocol")),
             }
     paths = [listen["unix"] for listen in vhost["listens"] if "unix" in listen]
     if paths and not found and not address:
-        host = _host(vhost, site, {"port": 80, "tls": False})
+        host = _host(evidence, vhost, site, {"port": 80, "tls": False})
         return [{"address": f"unix:{paths[0]}", "port": 0, "tls": False, "host": host}]
     return list(found.values())
 
@@ -208,15 +237,35 @@ def _is_loopback(address: str) -> bool:
         return address == "localhost"
 
 
-def _host(vhost: dict[str, Any], site: dict[str, Any], listen: dict[str, Any]) -> str:
-    names = [
+def _host(
+    evidence: dict[str, Any], vhost: dict[str, Any], site: dict[str, Any], listen: dict[str, Any]
+) -> str:
+    names = _literal_names(vhost)
+    behind = [
         name
-        for name in vhost["server_names"]
-        if name and name != "_" and not name.startswith(("~", "*", ".")) and not name.endswith("*")
+        for one in evidence["vhosts"]
+        if one["id"] in vhost.get("fronts", []) and site["id"] in one["sites"]
+        for name in _literal_names(one)
     ]
+    # A front may pass the names of several sites on; this one answers to its own behind it.
+    names = [name for name in names if name in behind] or behind or names or _one_of_many(vhost)
     wanted = names[0] if names else str(site["id"]).partition("/")[0].partition(":")[0]
     usual = listen["port"] == (443 if listen["tls"] else 80)
     return wanted if usual else f"{wanted}:{listen['port']}"
+
+
+def _literal_names(vhost: dict[str, Any]) -> list[str]:
+    return [
+        name
+        for name in vhost["server_names"]
+        if name and name != "_" and not name.startswith(("~", ".")) and "*" not in name
+    ]
+
+
+def _one_of_many(vhost: dict[str, Any]) -> list[str]:
+    """A name that a wildcard stands for."""
+    wildcards = [name for name in vhost["server_names"] if name.startswith(("*.", "."))]
+    return [f"www{name.lstrip('*')}" for name in wildcards]
 
 
 class FilterModule:

@@ -13,7 +13,8 @@ description:
     no single check can see. A site of which nothing was answered, or a restricted endpoint for
     which no vantage was a stranger, is not proven.
   - An address that one vantage cannot reach is a note where another vantage reached it, unless the
-    first one reached it before the change.
+    first one reached it before the change. So is one of an httpd behind an nginx of the same host,
+    which a firewall may rightly hide.
 positional: _input, evidence
 options:
   _input:
@@ -49,7 +50,10 @@ _value:
 
 from typing import Any
 
-from ansible_collections.wpward.wordpress.plugins.filter.verify_checks import vhost_connections
+from ansible_collections.wpward.wordpress.plugins.filter.verify_checks import (
+    connections,
+    vhost_connections,
+)
 from ansible_collections.wpward.wordpress.plugins.module_utils.http_report import table
 
 _WHO_AM_I = (
@@ -72,6 +76,7 @@ def verify_result(
         reached_elsewhere = {
             server for name, other in seen.items() for server in other["servers"] if name != vantage
         }
+        reached_elsewhere |= _behind_a_front(evidence)
         reached_before = set((before or {}).get(vantage, {}).get("servers", []))
         not_reached = set()
         for row in run["results"]:
@@ -107,6 +112,16 @@ def verify_result(
     }
 
 
+def _behind_a_front(evidence: dict[str, Any]) -> set[str]:
+    """The ports of httpd that are meant for the nginx in front of it, as URLs."""
+    return {
+        f"{'https' if connect['tls'] else 'http'}://{connect['host']}"
+        for site in evidence["sites"]
+        for vhost, connect in connections(evidence, site, "any")
+        if vhost.get("fronted")
+    }
+
+
 def _restricted(seen: dict[str, dict[str, Any]]) -> set[str]:
     """Endpoints that look different to trusted clients."""
     return {
@@ -123,13 +138,14 @@ def _unasked(seen: dict[str, dict[str, Any]], evidence: dict[str, Any]) -> list[
         for site in evidence["sites"]
         for vhost in evidence["vhosts"]
         if vhost["id"] in site["vhosts"]
+        and not vhost.get("fronted")
         and not any(
             vhost_connections(evidence, site, vhost, "any" if vantage == "controller" else "")
             for vantage in seen
         )
     }
     return [
-        f"{site}: server block {vhost} was not asked; nothing reaches it from {' or '.join(seen)}"
+        f"{site}: virtual host {vhost} was not asked; nothing reaches it from {' or '.join(seen)}"
         for vhost, site in sorted(members)
     ]
 

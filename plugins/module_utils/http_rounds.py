@@ -64,7 +64,7 @@ class Settings:
     timeout: float = 15.0
     time_limit: float = 180.0
     settle: float = 0.0
-    parallel: int = 8
+    parallel: int = 4
     source: str = ""
     seen_as: str = ""
     trusted: tuple[str, ...] = ()

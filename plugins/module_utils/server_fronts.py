@@ -156,7 +156,7 @@ class Fronts:
         if "$" not in host:
             name = host.partition(":")[0].lower()
             return [one for one in listening if _has_name(one, name)] or list(default)
-        if host not in nginx_proxy.SAME_HOST:
+        if host.partition(":")[0] not in nginx_proxy.SAME_HOST:
             return list(listening)
         names = set(_literal_names(server.vhost)) | self._strange_names(server, listening)
         found = [one for one in listening if any(_has_name(one, name) for name in names)]

@@ -47,6 +47,10 @@ XMLRPC_PLUGINS = frozenset(
 GUARD = "wpward-guard.php"
 """The must-use plugin of role guard."""
 
+_WORDS = {
+    **dict.fromkeys(("true", "TRUE", "True"), "1"),
+    **dict.fromkeys(("false", "FALSE", "False"), ""),
+}
 _DEBIAN_CONFIG = "/etc/wordpress"
 _MAX_SOURCE = 1024 * 1024
 _MAX_INCLUDES = 8
@@ -70,6 +74,7 @@ class Site:
     plugins: list[str]
     mu_plugins: list[str]
     vhosts: list[str] = field(default_factory=list)
+    multisite: str | None = None
 
     def describe(self) -> dict[str, object]:
         """The evidence's form."""
@@ -80,6 +85,7 @@ class Site:
             "home_path": self.home_path,
             "version": self.version,
             "config_path": self.config_path,
+            "multisite": self.multisite,
             "content_dir": self.content_dir,
             "mu_plugins_dir": self.mu_plugins_dir,
             "plugins": self.plugins,
@@ -143,7 +149,7 @@ def _config_path(directory: str) -> str | None:
 
 
 def _constants(config: str, directory: str, root: str, names: Sequence[str]) -> Constants:
-    known = {"ABSPATH": directory + "/", "$_SERVER[DOCUMENT_ROOT]": root}
+    known = {"ABSPATH": directory + "/", "$_SERVER[DOCUMENT_ROOT]": root, **_WORDS}
     values: dict[str, str] = {}
     unknown: list[str] = []
     waiting = [config]
@@ -176,6 +182,23 @@ def _known_directory(constants: Constants, name: str, default: str | None) -> st
         return None
     value = constants.values.get(name, default)
     return posixpath.normpath(value) if value else None
+
+
+def _multisite(constants: Constants) -> str | None:
+    """As WordPress's is_multisite() decides. What only PHP can tell counts as a network."""
+
+    def holds(name: str) -> bool | None:
+        if name in constants.values:
+            return constants.values[name] not in ("", "0")
+        return True if name in constants.unknown else None
+
+    by_name = holds("SUBDOMAIN_INSTALL")
+    network = holds("MULTISITE")
+    if network is None:
+        network = by_name is not None or holds("SUNRISE") is not None
+    if not network:
+        return None
+    return "subdomain" if by_name else "subdirectory"
 
 
 def _plugins(directory: str | None) -> list[str]:
@@ -218,6 +241,7 @@ def _read_site(url_path: str, directory: str, root: str, names: Sequence[str]) -
             for name in (names_in(must_use) if must_use else [])
             if name.endswith(".php") and is_file(str(must_use) + "/" + name)
         ],
+        multisite=_multisite(constants),
     )
 
 

@@ -70,9 +70,11 @@ options:
     elements: str
     default: []
   parallel:
-    description: Number of requests under way at once.
+    description:
+      - Number of requests under way at once. The default leaves visitors a worker of the smallest
+        usual PHP-FPM pool, which has five.
     type: int
-    default: 8
+    default: 4
   timeout:
     description: Seconds for one request, from connecting to the last byte.
     type: float
@@ -298,7 +300,7 @@ def main() -> None:
             "source_address": {"type": "str"},
             "seen_as": {"type": "str"},
             "trusted": {"type": "list", "elements": "str", "default": []},
-            "parallel": {"type": "int", "default": 8},
+            "parallel": {"type": "int", "default": 4},
             "timeout": {"type": "float", "default": 15},
             "time_limit": {"type": "float", "default": 180},
             "settle": {"type": "float", "default": 0},

@@ -353,6 +353,10 @@ evidence:
         config_path:
           description: Its wp-config.php; null where none was found.
           type: str
+        multisite:
+          description: >-
+            V(subdirectory) or V(subdomain) where it is a network of sites; null where it is not.
+          type: str
         content_dir:
           description: Where wp-content is; null where only PHP can tell.
           type: str

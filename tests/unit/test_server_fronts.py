@@ -168,6 +168,14 @@ def test_the_name_that_httpd_is_asked_by_decides(host: Host, header: str, site: 
     assert host.read(server(inside, "front.example"))["front.example"] == [site]
 
 
+def test_a_port_after_the_name(host: Host) -> None:
+    for header in ("$host:$server_port", "$http_host", "$host:8443"):
+        inside = (
+            f"location / {{ proxy_pass http://127.0.0.1:8080; proxy_set_header Host {header}; }}"
+        )
+        assert host.read(DEFAULT + server(inside))["blog.example"] == [BLOG]
+
+
 def test_headers_that_are_set_for_all_servers(host: Host) -> None:
     nginx = "proxy_set_header Host second.example;" + server(
         "location / { proxy_pass http://127.0.0.1:8080; }", "front.example"

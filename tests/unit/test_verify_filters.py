@@ -39,7 +39,7 @@ def evidence(*vhosts: Dict, sites: dict[str, list[str]] | None = None) -> Dict:
 def places(document: Dict, address: str = "", site: int = 0) -> list[tuple[str, int]]:
     return [
         (one["address"], one["port"])
-        for one in connections(document, document["sites"][site], address)
+        for _vhost, one in connections(document, document["sites"][site], address)
     ]
 
 
@@ -117,13 +117,13 @@ def test_the_host_header(names: tuple[str, ...], port: int, tls: bool, host: str
     document = evidence(
         vhost("a", listen("*", port, tls=tls), names=names), sites={"site.example:81/": ["a"]}
     )
-    [connect] = connections(document, document["sites"][0], "")
+    [(_vhost, connect)] = connections(document, document["sites"][0], "")
     assert (connect["host"], connect["tls"]) == (host, tls)
 
 
 def test_the_proxy_protocol_is_passed_on() -> None:
     document = evidence(vhost("a", listen("*", 80, proxy_protocol=True)))
-    [connect] = connections(document, document["sites"][0], "")
+    [(_vhost, connect)] = connections(document, document["sites"][0], "")
     assert connect["proxy_protocol"] is True
 
 
@@ -176,6 +176,57 @@ def test_the_host_comes_from_an_untrusted_loopback_address(trusted: list[str], s
 def test_a_trusted_network_that_is_none_is_named() -> None:
     with pytest.raises(AnsibleFilterError, match="nonsense"):
         verify_source(["nonsense"])
+
+
+def mixed() -> Dict:
+    """Two sites behind one nginx that takes every name; httpd is also reached past it."""
+    front = vhost("nginx", listen(), names=("_", "second.example"))
+    blog = vhost("blog", listen("127.0.0.1", 8080), listen(port=8082), names=("blog.example",))
+    second = vhost("second", listen("127.0.0.1", 8080), names=("second.example",))
+    members = {"blog.example/": ["nginx", "blog"], "second.example/": ["nginx", "second"]}
+    document = evidence(front, blog, second, sites=members)
+    front["fronts"] = ["blog", "second"]
+    blog.update(fronted=True, sites=["blog.example/"])
+    second.update(fronted=True, sites=["second.example/"])
+    return document
+
+
+def test_behind_another_server_only_the_outside_is_asked() -> None:
+    document = mixed()
+    assert places(document) == [("127.0.0.1", 80)]
+    assert places(document, "192.0.2.10") == [("192.0.2.10", 80), ("192.0.2.10", 8082)]
+    document["vhosts"][1]["fronted"] = False
+    assert places(document) == [("127.0.0.1", 80), ("127.0.0.1", 8080), ("127.0.0.1", 8082)]
+
+
+def test_one_front_is_asked_for_each_site_by_its_name() -> None:
+    document = mixed()
+    hosts = [connections(document, site, "")[0][1]["host"] for site in document["sites"]]
+    assert hosts == ["blog.example", "second.example"]
+
+
+@pytest.mark.parametrize(
+    ("names", "host"),
+    [(("*.blog.example",), "www.blog.example"), ((".b.example",), "www.b.example")],
+)
+def test_a_wildcard_is_asked_by_a_name_it_stands_for(names: tuple[str, ...], host: str) -> None:
+    document = evidence(vhost("a", listen(), names=names))
+    [(_vhost, connect)] = connections(document, document["sites"][0], "")
+    assert connect["host"] == host
+
+
+def test_the_sites_of_a_network_are_asked_for_what_must_be_refused() -> None:
+    document = evidence(vhost("a", listen(port=81), names=("blog.example", "*.blog.example")))
+    one = verify_checks(document, {})
+    document["sites"][0]["multisite"] = "subdirectory"
+    more = [check for check in verify_checks(document, {}) if check not in one]
+    assert {check["kind"] for check in more} == {"refuse"}
+    assert all("/wpward-sub-site/" in check["target"] for check in more)
+    document["sites"][0]["multisite"] = "subdomain"
+    more = [check for check in verify_checks(document, {}) if check not in one]
+    hosts = {check["connect"]["host"] for check in more}
+    assert hosts == {"wpward-sub-site.blog.example:81"}
+    assert "/xmlrpc.php" in {check["target"] for check in more}
 
 
 SERVER = "http://blog.example"
@@ -232,6 +283,16 @@ def test_an_address_reached_before_has_to_be_reached_after() -> None:
     assert verify_result(seen, SITE, {"controller": run(servers=[])})["proven"] is True
 
 
+def test_a_firewall_may_hide_the_httpd_behind_an_nginx() -> None:
+    hidden = row("unreachable", server="http://blog.example:8082")
+    sites = ["blog.example/", "second.example/"]
+    seen = {"controller": run(hidden, sites=sites), "host": run(sites=sites)}
+    result = verify_result(seen, mixed())
+    assert result["proven"] and "8082 was not reached from the controller" in result["notes"][0]
+    reached = {"controller": run(servers=["http://blog.example:8082"])}
+    assert verify_result(seen, mixed(), reached)["proven"] is False
+
+
 def test_a_site_that_nobody_asked_is_a_gap() -> None:
     two = evidence(vhost("a", listen()), sites={"blog.example/": ["a"], "other.example/": []})
     result = verify_result({"host": run()}, two)
@@ -261,7 +322,7 @@ def test_a_server_block_that_nobody_can_ask_is_a_note() -> None:
     document = evidence(vhost("a", listen()), vhost("b", listen("127.0.0.1", 8080)))
     assert verify_result({"controller": run(), "host": run()}, document)["notes"] == []
     [note] = verify_result({"controller": run()}, document)["notes"]
-    assert "server block b was not asked" in note
+    assert "virtual host b was not asked" in note
 
 
 def test_who_the_controller_is_matters_where_somebody_is_trusted() -> None:

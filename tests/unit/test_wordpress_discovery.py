@@ -90,6 +90,7 @@ def test_a_plain_site(tmp_path: Path) -> None:
         "xmlrpc_plugins": ["jetpack"],
         "locking_plugins": [],
         "guarded": False,
+        "multisite": None,
         "vhosts": [server.id],
     }
     assert server.sites == ["blog.example/"]
@@ -204,6 +205,28 @@ def test_moved_directories(
     assert site.mu_plugins_dir == resolved(must_use)
     unknown = ["content_dir_unknown"] if content is None or must_use is None else []
     assert [one["id"] for one in problems.describe()] == unknown
+
+
+@pytest.mark.parametrize(
+    ("more", "kind"),
+    [
+        ("define('WP_ALLOW_MULTISITE', true);", None),
+        ("define('MULTISITE', true); define('SUBDOMAIN_INSTALL', false);", "subdirectory"),
+        ("define('MULTISITE', TRUE); define('SUBDOMAIN_INSTALL', true);", "subdomain"),
+        ("define('MULTISITE', 1);", "subdirectory"),
+        ("define('MULTISITE', false); define('SUBDOMAIN_INSTALL', true);", None),
+        ("define('SUBDOMAIN_INSTALL', true);", "subdomain"),
+        ("define('MULTISITE', (bool) getenv('MULTISITE'));", "subdirectory"),
+    ],
+)
+def test_a_network_of_sites(tmp_path: Path, more: str, kind: str | None) -> None:
+    assert one_site(vhost(wordpress(tmp_path, more))).multisite == kind
+
+
+def test_a_virtual_host_that_listens_nowhere_serves_nothing(tmp_path: Path) -> None:
+    dead = vhost(wordpress(tmp_path))
+    dead.listens = []
+    assert find_sites([dead], Problems()) == []
 
 
 def test_a_file_that_the_configuration_includes(tmp_path: Path) -> None:
