@@ -98,6 +98,8 @@ class Config:
     files: dict[str, ConfigFile] = field(default_factory=dict)
     directives: tuple[Directive, ...] = ()
     includes: list[Include] = field(default_factory=list)
+    modules: int = 0
+    """How many modules were loaded in the end."""
     problems: list[Problem] = field(default_factory=list)
     variables_used: set[str] = field(default_factory=set)
 
@@ -363,4 +365,5 @@ def load(path: str, known: Known, variables: Mapping[str, str]) -> Config:
     """
     config = Config(path, known)
     config.directives = tuple(_Reader(config, variables).file(path, ()))
+    config.modules = len(known.modules)
     return config

@@ -72,13 +72,14 @@ class Build:
 class Dump:
     """httpd's own verdict on the configuration on disk, and what it makes of it.
 
-    ``files`` and ``vhosts`` (file, line) are empty where it refuses.
+    ``files``, ``vhosts`` (file, line) and ``modules`` are empty where it refuses.
     """
 
     ok: bool
     message: str
     files: tuple[str, ...]
     vhosts: frozenset[tuple[str, int]]
+    modules: frozenset[str]
     document_root: str | None
 
 
@@ -190,7 +191,7 @@ def environment(config_path: str, master: Process | None) -> dict[str, str]:
 
 def read_dump(binary: str, options: Sequence[str], build: Build, variables: dict[str, str]) -> Dump:
     """One run that tests the configuration and prints what it is."""
-    wanted = ("DUMP_INCLUDES", "DUMP_VHOSTS", "DUMP_RUN_CFG")
+    wanted = ("DUMP_INCLUDES", "DUMP_VHOSTS", "DUMP_RUN_CFG", "DUMP_MODULES")
     defines = [word for name in wanted for word in ("-D", name)]
     paths = ["-d", build.root, "-f", build.config_path]
     argv = [binary, *_without_paths(options), *paths, "-t", *defines]
@@ -207,6 +208,7 @@ def read_dump(binary: str, options: Sequence[str], build: Build, variables: dict
             (file, int(line))
             for file, line in re.findall(r" \((/[^\n]*):(\d+)\)$", text, re.MULTILINE)
         ),
+        modules=frozenset(re.findall(r"^ (\w+) \((?:static|shared)\)$", text, re.MULTILINE)),
         document_root=root.group(1) if root else None,
     )
 
@@ -295,6 +297,9 @@ def discover(
     named = {name: variables[name] for name in config.variables_used if name in variables}
     dump = read_dump(binary, options, build, named)
     _report(config, dump, problems)
+    if dump.modules:
+        # The names of modules that are compiled in are otherwise guessed from their source files.
+        known.modules = set(dump.modules)
     vhosts, formats = httpd_vhosts.find_vhosts(config, dump.document_root, problems)
     _compare(config, dump, vhosts, problems)
     control = Control(

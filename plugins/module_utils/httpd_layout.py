@@ -102,7 +102,7 @@ def _candidates(config: Config) -> Iterator[tuple[tuple[bool, ...], str]]:
             include.conditional,
             name != _ENABLED,
             # What we write may need a module that is loaded further down.
-            include.modules < len(config.known.modules),
+            include.modules < config.modules,
             name in _FOR_MODULES,
             name in _FOR_VHOSTS or directory in with_vhosts,
         )

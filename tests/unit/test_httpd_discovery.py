@@ -194,6 +194,20 @@ def test_httpds_own_reading_is_the_judge(host: Host) -> None:
     assert host.told == ["httpd_vhosts_differ"]
 
 
+def test_httpd_knows_its_modules_best(host: Host) -> None:
+    host.program("Loaded Modules:\n core_module (static)\n ldap_module (static)\n")
+    described, _vhosts = host.discover()
+    assert described is not None
+    assert described["modules"] == ["core_module", "ldap_module"]
+
+
+def test_what_the_unit_of_red_hat_would_start(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    (host.base / "sysconfig").write_text('OPTIONS="-D STARTED"\nLANG=C\n')
+    monkeypatch.setattr(httpd_discovery, "_SYSCONFIG", str(host.base / "sysconfig"))
+    _described, vhosts = host.discover()
+    assert [vhost.server_names for vhost in vhosts] == [["started.example"]]
+
+
 def test_the_document_root_that_none_is_configured_for(host: Host) -> None:
     host.program('Main DocumentRoot: "/var/www/html"\n')
     _described, (main,) = host.discover()
@@ -295,6 +309,14 @@ def test_the_layout_of_red_hat(host: Host) -> None:
     assert main.error_logs == [f"{host.base}/logs/error_log"]
     assert [one.path for one in main.roots] == ["/var/www/html"]
     assert "httpd_config_unread" not in host.told
+    assert described["layout"] == "rhel"
+    assert described["conf_file"] == f"{host.base}/conf.d/wpward.conf"
+    assert described["conf_refusal"] is None
+    assert described["wpward"] is None
+    (host.base / "conf.d/wpward.conf").touch()
+    described, _vhosts = host.discover()
+    assert described is not None
+    assert described["wpward"] == {"path": f"{host.base}/conf.d/wpward.conf"}
 
 
 def test_the_layout_of_bitnami(host: Host) -> None:
@@ -308,6 +330,8 @@ def test_the_layout_of_bitnami(host: Host) -> None:
     ]
     assert [one.path for one in vhosts[1].access_logs] == [f"{host.base}/logs/access_log"]
     assert [one["text"] for one in vhosts[1].xmlrpc_rules] == ["<Files xmlrpc.php>"]
+    assert described["layout"] == "bitnami"
+    assert described["conf_file"] == f"{host.base}/conf/vhosts/wpward.conf"
     assert "httpd_config_unread" not in host.told
 
 
