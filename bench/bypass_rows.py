@@ -69,7 +69,13 @@ class Row:
         if self.request.version != "1.1":
             words.append(f"HTTP/{self.request.version}")
         shown = "".join(c if " " <= c < "\x7f" else f"\\x{ord(c):02x}" for c in " ".join(words))
-        return f"{shown} ({self.request.note})" if self.request.note else shown
+        return f"{shown} ({self.note})" if self.note else shown
+
+    @property
+    def note(self) -> str:
+        """What sets the request apart from others with the same label."""
+        without = "no Host" if ("Host", None) in self.request.headers else ""
+        return self.request.note or without
 
     def to(self, server: Server) -> http_client.Request:
         return http_client.Request(
@@ -184,9 +190,9 @@ _XMLRPC = (
     _rpc("http://wpward.invalid{base}/xmlrpc.php"),
     _rpc("http://{host}{base}xmlrpc.php", "another Host", (("Host", "wpward.invalid"),)),
     _rpc("{base}xmlrpc.php", "unknown Host", (("Host", "wpward.invalid"),)),
-    _rpc("{base}xmlrpc.php", "no Host", (("Host", None),)),
+    _rpc("{base}xmlrpc.php", headers=(("Host", None),)),
     _rpc("{base}xmlrpc.php", version="1.0"),
-    _rpc("{base}/xmlrpc.php", "no Host", (("Host", None),), version="1.0"),
+    _rpc("{base}/xmlrpc.php", headers=(("Host", None),), version="1.0"),
     _chunked("{base}xmlrpc.php"),
     _chunked("{base}/xmlrpc.php"),
     _rpc("{base}xmlrpc.php", "Expect: 100-continue", (("Expect", "100-continue"),)),
@@ -194,7 +200,7 @@ _XMLRPC = (
     _rpc("{base}xmlrpc.php", "without Content-Type", (("Content-Type", None),)),
     _rpc("{base}xmlrpc.php", "system.multicall", body=_call("system.multicall")),
     _rpc("{base}xmlrpc.php", "pingback.ping", body=_call("pingback.ping", "http://x/", "http://y")),
-    _rpc("{base}xmlrpc.php", "a guess", body=_call("wp.getUsersBlogs", LOGINS[0], "wrong")),
+    _rpc("{base}xmlrpc.php", "password guess", body=_call("wp.getUsersBlogs", LOGINS[0], "wrong")),
     *(
         _rpc("{base}xmlrpc.php", f"forged {name}", ((name, "127.0.0.1"),))
         for name in ("X-Real-IP", "CF-Connecting-IP", "True-Client-IP", "Fastly-Client-IP")

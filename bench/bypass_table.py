@@ -87,9 +87,8 @@ def code(text: str) -> str:
 
 
 def _row_title(row: Row) -> str:
-    note = row.request.note
-    label = row.label.removesuffix(f" ({note})") if note else row.label
-    return f"{code(label)} {note}".rstrip()
+    label = row.label.removesuffix(f" ({row.note})")
+    return f"{code(label)} {row.note}".rstrip()
 
 
 def _table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> Iterator[str]:
