@@ -30,16 +30,19 @@ _ANONYMOUS = "! (req_novary('Cookie') =~ m#wordpress_logged_in_#) && -z req_nova
 # DirectoryIndex and FallbackResource by a subrequest: a query is judged with the client's own path.
 _BY_THE_CLIENT = "-z reqenv('REDIRECT_STATUS') && %{IS_SUBREQ} == 'false'"
 
-_SLASHES = re.compile(r"\\.|\[[^\]]*\]|/")
+_SLASH_OR_END = re.compile(r"\\.|\[[^\]]*\]|[/$]")
 
 
 def path_expression(patterns: Sequence[str]) -> str:
     """A PCRE over `%{REQUEST_URI}`, letter case ignored, for any of the catalogue's patterns."""
-    return "|".join(_SLASHES.sub(_or_encoded, pattern) for pattern in patterns)
+    return "|".join(_SLASH_OR_END.sub(_as_httpd_reads_it, pattern) for pattern in patterns)
 
 
-def _or_encoded(found: re.Match[str]) -> str:
+def _as_httpd_reads_it(found: re.Match[str]) -> str:
     token = found.group()
+    if token == "$":
+        # httpd's own is the very end, everybody else's lets a line feed pass.
+        return r"\n?$"
     is_slash = token == "/" or (token[0] == "[" and token[1] != "^" and "/" in token)
     return f"(?:{token}|%2f)" if is_slash else token
 
