@@ -70,34 +70,55 @@ def recognise(config: Config) -> str:
     return OTHER
 
 
-def _place(include: Include) -> str | None:
-    """The path under which the include would read our file; None where it would not."""
+def _pattern(include: Include) -> str:
+    """The include's pattern without symbolic links as far as it names one directory."""
     directory, mask = posixpath.split(include.pattern)
+    if any(one in directory for one in _WILDCARDS):
+        return include.pattern
+    return posixpath.join(real_path(directory), mask)
+
+
+def _reads(pattern: str, path: str) -> bool:
+    """Whether an include would read a file: by its own name, or below a directory."""
+    wanted, given = pattern.rstrip("/").split("/"), path.split("/")
+    return len(wanted) <= len(given) and all(
+        fnmatch.fnmatchcase(part, mask.replace("[^", "[!")) for part, mask in zip(given, wanted)
+    )
+
+
+def _place(include: Include) -> str | None:
+    """Where our file would have to lie for the include to read it; None where there is no such
+    place yet."""
+    pattern = _pattern(include)
+    directory = pattern if is_directory(pattern) else posixpath.dirname(pattern)
     if not include.main_scope or any(one in directory for one in _WILDCARDS):
         return None
-    if is_directory(include.pattern):
-        return posixpath.join(include.pattern, FILE_NAME)
-    if fnmatch.fnmatchcase(FILE_NAME, mask.replace("[^", "[!")) and is_directory(directory):
-        return posixpath.join(directory, FILE_NAME)
-    return None
+    path = posixpath.join(real_path(directory), FILE_NAME)
+    return path if is_directory(directory) and _reads(pattern, path) else None
 
 
 def _candidates(config: Config) -> Iterator[tuple[tuple[bool, ...], str]]:
-    """(what speaks against it, path) of every place that the configuration would read."""
+    """(what speaks against it, path) of every place that the configuration reads once, at main
+    scope: what is read twice would log every refusal twice."""
     loaded = set(map(real_path, config.files))
+    patterns = [_pattern(include) for include in config.includes]
     with_vhosts = {
-        posixpath.dirname(one.file) for one in config.directives if one.name == "virtualhost"
+        real_path(posixpath.dirname(one.file))
+        for one in config.directives
+        if one.name == "virtualhost"
     }
     for include in config.includes:
         path = _place(include)
         if path is None:
             continue
+        readers = [pattern for pattern in patterns if _reads(pattern, path)]
+        if len(readers) > 1:
+            continue
         directory = posixpath.dirname(path)
         name = posixpath.basename(directory)
-        mask = posixpath.basename(include.pattern)
         against = (
             # An include that names us is somebody's wish.
-            not mask.startswith(FILE_NAME.split(".")[0]),
+            not posixpath.basename(include.pattern).startswith(FILE_NAME.split(".")[0]),
             real_path(path) not in loaded,
             include.conditional,
             name != _ENABLED,
@@ -106,7 +127,7 @@ def _candidates(config: Config) -> Iterator[tuple[tuple[bool, ...], str]]:
             name in _FOR_MODULES,
             name in _FOR_VHOSTS or directory in with_vhosts,
         )
-        yield against, posixpath.join(real_path(directory), FILE_NAME)
+        yield against, path
 
 
 def find_place(config: Config) -> Place | None:
@@ -132,12 +153,12 @@ def _refusal(layout: str, config: Config) -> str:
             if include.pattern.endswith(_CPANEL_INCLUDES[1]):
                 where = include.pattern
         return (
-            f"cPanel generates {config.path}, and it includes no directory outside of all "
+            f"cPanel generates {config.path}, and it reads no directory of files outside of all "
             f"sections; add the line 'IncludeOptional {wanted}' to {where}, run "
             "/usr/local/cpanel/scripts/rebuildhttpdconf, and run this again."
         )
     return (
-        f"{config.path} includes no directory of files outside of all sections; add the line "
+        f"{config.path} reads no directory of files outside of all sections; add the line "
         f"'IncludeOptional {wanted}' at its end, reload httpd, and run this again."
     )
 

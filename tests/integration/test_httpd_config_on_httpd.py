@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.wpward.wordpress.plugins.module_utils import httpd_config, httpd_vhosts
+from ansible_collections.wpward.wordpress.plugins.module_utils import (
+    httpd_config,
+    httpd_layout,
+    httpd_vhosts,
+)
 from ansible_collections.wpward.wordpress.plugins.module_utils.httpd_conditions import Known
 from ansible_collections.wpward.wordpress.plugins.module_utils.problems import Problems
 from testbed import hosts, podman
@@ -37,6 +41,8 @@ for base, files in configurations:
         path = pathlib.Path(base, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode("latin-1"))
+    link = pathlib.Path(base, "link.d")
+    link.is_symlink() or link.symlink_to("extra.d")
     argv = ["/usr/sbin/apache2", "-d", base, "-f", base + "/httpd.conf", "-t", "-D", "DUMP_VHOSTS"]
     argv += ["-D", "DUMP_INCLUDES", "-D", "DUMP_RUN_CFG", "-D", "GIVEN"]
     done = subprocess.run(argv, capture_output=True, env={"OUTER": "outer value", "PATH": "/bin"})
@@ -67,6 +73,11 @@ CONDITIONS += ["IfVersion >= 2.4", "IfVersion < 2.4.10", "IfVersion = /^2\\.4/",
 CONDITIONS += ["IfFile httpd.conf", "IfFile !httpd.conf", 'IfModule "alias_module"']
 INCLUDES = ["conf.d/*.conf", "conf.d", "conf.[d]/b*", "IncludeOptional gone.conf", "conf.d/a.conf"]
 INCLUDES += ["IncludeOptional gone/*.conf", "{base}/conf.d/*.off", "c*.d/sub"]
+PLACES = ["IncludeOptional extra.d/*.conf", "IncludeOptional {base}/link.d/*", "Include extra.d"]
+PLACES += ['IncludeOptional "more d/w*.conf"', "IncludeOptional 'more d/[!w]*.conf'"]
+PLACES += ["IncludeOptional extra.d/wpward.conf", "IncludeOptional e*.d/*.conf"]
+MAIN_SCOPE_ONLY = "Listen 127.0.0.1:8097\n"
+"""httpd refuses this within every section, and the second time at main scope too."""
 
 
 class Writer:
@@ -97,6 +108,7 @@ class Writer:
                     "<Directory />\n" + self.define() + "</Directory>\n",
                     self.conditional("ServerAlias cond\n"),
                     "Include inside.inc\n",
+                    f"{self.random.choice(PLACES)}\n",
                 ]
             )
         return text
@@ -116,7 +128,10 @@ class Writer:
         text = ""
         for _number in range(self.random.randrange(1, 6)):
             choice = self.random.random()
-            if choice < 0.45:
+            if choice < 0.15 and not depth:
+                place = self.random.choice(PLACES) + "\n"
+                text += place if choice < 0.1 else self.conditional(place)
+            elif choice < 0.45:
                 text += self.vhost()
             elif choice < 0.6:
                 text += self.define()
@@ -137,12 +152,15 @@ class Writer:
             "conf.d/.hidden.conf": self.text(base, 1),
             "conf.d/c.off": "# \xe9\n" + self.vhost() + "# the end without a newline",
             "conf.d/sub/deep": self.vhost(),
+            "extra.d/kept.txt": "# nothing\n",
+            "more d/kept.txt": "# nothing\n",
         }
 
 
 def theirs(dump: str) -> dict[str, Any]:
-    """What -D DUMP_VHOSTS, DUMP_INCLUDES and DUMP_RUN_CFG say."""
-    vhosts: dict[tuple[str, int], tuple[str, list[str] | None]] = {}
+    """What -D DUMP_VHOSTS, DUMP_INCLUDES and DUMP_RUN_CFG say. A file that is included twice may
+    have given a virtual host another name the second time."""
+    vhosts: dict[tuple[str, int], list[tuple[str, list[str] | None]]] = {}
     aliases: list[str] = []
     for line in dump.split("\n"):
         alone = re.match(r"\S+ +(?!is a )(\S+) \((/.*):(\d+)\)$", line)
@@ -150,19 +168,25 @@ def theirs(dump: str) -> dict[str, Any]:
         alias = re.match(r" {9,}(?:wild )?alias (.*)$", line)
         if named:
             aliases = []
-            vhosts[named.group(2), int(named.group(3))] = named.group(1), aliases
+            place = named.group(2), int(named.group(3))
+            vhosts.setdefault(place, []).append((named.group(1), aliases))
         elif alone:
-            vhosts.setdefault((alone.group(2), int(alone.group(3))), (alone.group(1), None))
+            place = alone.group(2), int(alone.group(3))
+            vhosts.setdefault(place, []).append((alone.group(1), None))
         elif alias:
             aliases.append(alias.group(1))
     files = re.findall(r"^ +\((?:\*|\d+)\) (.*)$", dump, re.MULTILINE)
     return {"vhosts": vhosts, "files": set(files)}
 
 
-def ours(base: str) -> dict[str, Any]:
+def load(base: str) -> httpd_config.Config:
     known = Known("/etc/apache2", "2.4.62", defines={"GIVEN": None})
     known.load_static(["core_module", "so_module", "http_module", "log_config_module"])
-    config = httpd_config.load(f"{base}/httpd.conf", known, {"OUTER": "outer value"})
+    return httpd_config.load(f"{base}/httpd.conf", known, {"OUTER": "outer value"})
+
+
+def ours(base: str) -> dict[str, Any]:
+    config = load(base)
     vhosts, _formats = httpd_vhosts.find_vhosts(config, None, Problems())
     found = {}
     for one in vhosts:
@@ -178,37 +202,64 @@ def host(make_host: MakeHost) -> hosts.Host:
     return make_host("dumps", web="httpd")
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_httpd_loads_the_same(host: hosts.Host, tmp_path: Path, seed: int) -> None:
+def dump(
+    host: hosts.Host, configurations: list[tuple[str, dict[str, str]]]
+) -> list[tuple[int, str, str]]:
+    """Write each on the host and ask httpd there: its status, its dump, its messages."""
+    answers = podman.execute(
+        host.container, ["python3", "-c", DUMP], stdin=json.dumps(configurations)
+    )
+    found: list[tuple[int, str, str]] = json.loads(answers)
+    return found
+
+
+def write(directory: Path, seed: int) -> list[tuple[str, dict[str, str]]]:
+    """The same configurations here, where we read them."""
     configurations: list[tuple[str, dict[str, str]]] = []
     for number in range(100):
-        base = str(tmp_path.resolve() / str(number))
+        base = str(directory.resolve() / str(number))
         files = Writer(f"{seed}.{number}").configuration(base)
         for name, text in files.items():
             path = Path(base, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(text.encode("latin-1"))
+        Path(base, "link.d").symlink_to("extra.d")
         configurations.append((base, files))
-    answers = podman.execute(
-        host.container, ["python3", "-c", DUMP], stdin=json.dumps(configurations)
-    )
+    return configurations
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_httpd_loads_the_same(host: hosts.Host, tmp_path: Path, seed: int) -> None:
+    configurations = write(tmp_path, seed)
     accepted = named = 0
-    for (base, _files), (code, dump, _message) in zip(
-        configurations, json.loads(answers), strict=True
+    placed: list[tuple[str, dict[str, str]]] = []
+    for (base, _files), (code, answer, _message) in zip(
+        configurations, dump(host, configurations), strict=True
     ):
         mine = ours(base)
         if code:
             # Such as a Define of three words, which is nothing to read differently.
             continue
         accepted += 1
-        their = theirs(dump)
+        their = theirs(answer)
+        place = httpd_layout.find_place(load(base))
+        if place is not None:
+            placed.append((base, {place.file: MAIN_SCOPE_ONLY}))
         assert mine["files"] == their["files"]
         assert mine["vhosts"].keys() == their["vhosts"].keys()
-        for place, (name, aliases) in their["vhosts"].items():
-            my_names, my_aliases = mine["vhosts"][place]
+        for where, told in their["vhosts"].items():
+            my_names, my_aliases = mine["vhosts"][where]
             # Without a name, and with an address of its own, it has that of reverse DNS.
-            assert my_names in ([name], []), place
-            assert aliases is None or my_aliases == aliases, place
+            assert any(
+                my_names in ([name], []) and aliases in (None, my_aliases) for name, aliases in told
+            ), where
             named += len(my_names)
     assert accepted > 60
     assert named > 100
+    for (base, files), (code, answer, message) in zip(placed, dump(host, placed), strict=True):
+        (path,) = files
+        assert code == 0, (base, path, message)
+        name = Path(path).name
+        read = [file for file in theirs(answer)["files"] if Path(file).name == name]
+        assert len(read) == 1, (base, path, answer)
+    assert len(placed) > 10

@@ -140,11 +140,16 @@ class TestWhatIsIncluded:
             "<IfModule nope_module>\nIncludeOptional conf.d/*.conf\n</IfModule>",
             "<Macro m>\nIncludeOptional conf.d/*.conf\n</Macro>",
             "# IncludeOptional conf.d/*.conf",
+            # In a virtual host it would be read as well, and some directives may not stand there.
+            "Include conf.d/*.conf\n<VirtualHost *:80>\nInclude inner.conf\n</VirtualHost>",
+            "Include conf.d/*.conf\n<VirtualHost *:80>\nInclude co[a-z]f.d\n</VirtualHost>",
+            "Include conf.d/*.conf\n<VirtualHost *:80>\nInclude link/*.conf\n</VirtualHost>",
         ],
     )
     def test_is_no_place(self, layout: Layout, include: str) -> None:
         layout.make("conf.d/sub")
         layout.write({"inner.conf": "IncludeOptional conf.d/*.conf\n"})
+        (layout.root / "link").symlink_to("conf.d")
         assert layout.place(include + "\n") is None
 
     def test_a_section_that_ended_is_none(self, layout: Layout) -> None:
@@ -183,6 +188,11 @@ class TestWhichOfSeveral:
         layout.make("a.d", "b.d")
         text = "<IfDefine !SSL>\nIncludeOptional a.d/*.conf\n</IfDefine>\n"
         assert layout.file(text + "IncludeOptional b.d/*.conf\n") == "ROOT/b.d/wpward.conf"
+
+    def test_not_where_it_is_read_twice(self, layout: Layout) -> None:
+        layout.make("a.d", "b.d")
+        text = "IncludeOptional a.d/*.conf\nIncludeOptional a.d\nIncludeOptional b.d/*.conf\n"
+        assert layout.file(text) == "ROOT/b.d/wpward.conf"
 
     def test_where_it_is_already(self, layout: Layout) -> None:
         layout.make("a.d", "b.d")
