@@ -61,7 +61,7 @@ def _logs(vhosts: Sequence[VirtualHost]) -> list[_Log]:
     for vhost in vhosts:
         server = vhost.id.partition(":")[0]
         for written in vhost.access_logs:
-            if written.format == deny_log.FORMAT:
+            if deny_log.is_ours(written):
                 continue
             log = logs.setdefault(
                 real_path(written.path), _Log(written.path, server, written.format)

@@ -6,6 +6,7 @@ With nginx an attack goes on there that no access log shows. Both servers write 
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any, Iterable, Iterator, Sequence
 
@@ -19,10 +20,11 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_config impo
 from ansible_collections.wpward.wordpress.plugins.module_utils.problems import Problems
 from ansible_collections.wpward.wordpress.plugins.module_utils.site_finder import SiteFinder
 from ansible_collections.wpward.wordpress.plugins.module_utils.tally import OTHER, Identities
-from ansible_collections.wpward.wordpress.plugins.module_utils.vhosts import VirtualHost
+from ansible_collections.wpward.wordpress.plugins.module_utils.vhosts import Log, VirtualHost
 
 FORMAT = "wpward"
-"""The name of its log_format in nginx, its nickname in httpd."""
+"""The name of its log_format in nginx. In httpd the nickname has the endpoint after it, since each
+has its own LogFormat."""
 _RULE_AND_NAME = log_format.compile_format("$msec $remote_addr $uri")
 """Where other formats have the path, this one has the rule and the server's name; a server
 without a name leaves it empty."""
@@ -30,9 +32,14 @@ _REFUSED = "403"
 _IDS = frozenset(endpoint.id.encode() for endpoint in ENDPOINTS)
 
 
+def is_ours(log: Log) -> bool:
+    """Whether a configured log is this one."""
+    return re.match(FORMAT + r"(?:_[a-z_]+)?$", log.format) is not None
+
+
 def httpd_paths(vhosts: Sequence[VirtualHost]) -> list[str]:
     """The files that httpd is configured to write it to."""
-    logs = [log for vhost in vhosts for log in vhost.access_logs if log.format == FORMAT]
+    logs = [log for vhost in vhosts for log in vhost.access_logs if is_ours(log)]
     return list(dict.fromkeys(log.path for log in logs))
 
 

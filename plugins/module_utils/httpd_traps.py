@@ -76,7 +76,7 @@ def _htaccess_files(one: _Served) -> Iterator[str]:
 
 def htaccess_ignored(served: Sequence[_Served]) -> Iterator[dict[str, Any]]:
     for one in served:
-        for path in _htaccess_files(one):
+        for path in [] if one.vhost.closed else _htaccess_files(one):
             line = htaccess.xmlrpc_line(path)
             if line is None:
                 continue
@@ -182,7 +182,9 @@ def _in_another_vhost(
     ruled = {
         one.site.id
         for one in served
-        if one.vhost.xmlrpc_rules or any(map(htaccess.xmlrpc_line, _htaccess_files(one)))
+        if one.vhost.closed
+        or one.vhost.xmlrpc_rules
+        or any(map(htaccess.xmlrpc_line, _htaccess_files(one)))
     }
     bare = sorted({one.site.id for one in served} - ruled)
     for vhost in vhosts if bare else ():

@@ -14,6 +14,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.httpd_config impo
     Config,
     Directive,
 )
+from ansible_collections.wpward.wordpress.plugins.module_utils.httpd_layout import FILE_NAME
 from ansible_collections.wpward.wordpress.plugins.module_utils.problems import Problems
 from ansible_collections.wpward.wordpress.plugins.module_utils.vhosts import (
     Listen,
@@ -26,8 +27,6 @@ _ADDRESS = re.compile(r"(?P<address>\[[^\]]*\]|[^:\[\]]+)(?::(?P<port>\d+|\*))?$
 _LISTEN = re.compile(r"(?:(?P<address>\[[^\]]*\]|[^:\[\]]+):)?(?P<port>\d+)$")
 _SERVER_NAME = re.compile(r"(?:https?://)?(?P<name>[^:/]+|\[[^\]]*\])(?::\d+)?$")
 _ANY = ("*", "_default_", "0.0.0.0")
-OWN_FILE = "wpward.conf"
-"""The name of the file that role endpoints writes."""
 
 
 @dataclass
@@ -35,13 +34,15 @@ class HttpdVhost(VirtualHost):
     """One virtual host, or the main server where it answers itself.
 
     ``own`` are its directives, ``main`` the main server's outside of every virtual host (empty for
-    the main server itself), ``modules`` those that are loaded. ``fronted``: whether an nginx of
+    the main server itself), ``modules`` those that are loaded. ``closed``: whether the file of
+    role endpoints, which is none of those directives, is loaded. ``fronted``: whether an nginx of
     this host passes requests on to it, see server_fronts.
     """
 
     own: tuple[Directive, ...]
     main: tuple[Directive, ...]
     modules: frozenset[str]
+    closed: bool
     fronted: bool = False
 
     def describe(self) -> dict[str, object]:
@@ -85,8 +86,11 @@ class _Reader:
         self._known = config.known
         self._problems = problems
         self._default_root = default_root
-        self._main = tuple(one for one in config.directives if one.name != "virtualhost")
-        self._logs = httpd_logs.Logs(self._main, self._known, problems)
+        main = tuple(one for one in config.directives if one.name != "virtualhost")
+        self._logs = httpd_logs.Logs(main, self._known, problems)
+        # What role endpoints wrote is neither a rule of the sites nor a trap.
+        self._main = tuple(one for one in main if posixpath.basename(one.file) != FILE_NAME)
+        self._closed = len(self._main) < len(main)
         self._listens = self._main_listens()
         # Where one is not understood here, no port is said to be closed.
         self._sure = len(self._listens) == len([one for one in self._main if one.name == "listen"])
@@ -177,7 +181,7 @@ class _Reader:
         return [
             {"file": one.file, "line": one.line, "text": shown(one)}
             for one in walk(level)
-            if "xmlrpc" in one.text.lower() and posixpath.basename(one.file) != OWN_FILE
+            if "xmlrpc" in one.text.lower()
         ]
 
     def _vhost(
@@ -208,6 +212,7 @@ class _Reader:
             own=own,
             main=() if is_main else self._main,
             modules=frozenset(self._known.modules),
+            closed=self._closed,
         )
 
     def _uncovered(self, vhosts: Sequence[HttpdVhost]) -> list[Listen]:

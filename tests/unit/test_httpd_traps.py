@@ -161,6 +161,14 @@ def test_a_rule_in_another_virtual_host(host: Host) -> None:
     assert host.traps(BLOG + ALLOW, other) == []
 
 
+def test_where_our_own_file_closes_everything_no_rule_is_missed(host: Host) -> None:
+    other = "ServerName other.example\nDocumentRoot /srv/none\n" + LOCATION
+    host.htaccess("RewriteRule ^xmlrpc\\.php$ - [F]\n")
+    assert ids(host.traps(BLOG)) == ["htaccess_ignored"]
+    (host.base / "wpward.conf").write_text(LOCATION.replace("/xmlrpc", "/blog/xmlrpc"))
+    assert host.traps(BLOG, other, main=f"Include {host.base}/wpward.conf") == []
+
+
 def test_a_location_that_is_no_sites(host: Host) -> None:
     sub = "ServerName sub.example\nDocumentRoot SUB\n"
     (one,) = host.traps(sub + LOCATION)

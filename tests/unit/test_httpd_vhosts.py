@@ -97,7 +97,7 @@ def test_our_own_file_is_no_rule_of_the_sites(httpd: Httpd) -> None:
     for name, rules in (("wpward.conf", 0), ("other.conf", 1)):
         (httpd.base / name).write_text(rule)
         vhost = httpd.vhost("", f"Include {httpd.base}/{name}")
-        assert len(vhost.xmlrpc_rules) == rules
+        assert (len(vhost.xmlrpc_rules), vhost.closed) == (rules, rules == 0)
 
 
 def test_tls(httpd: Httpd) -> None:
