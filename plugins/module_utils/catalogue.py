@@ -127,6 +127,9 @@ XMLRPC = Endpoint(
             "{base}xmlrpc.php ",
             "{base}xmlrpc.php%3fooo.php",
             "{base}xmlrpc.php%0a",
+            # httpd reads the one without a host, and the host of the other only where it is TLS.
+            "http:{base}xmlrpc.php",
+            "https://a%2fb{base}xmlrpc.php",
             statuses=_REFUSED_ANYHOW,
         ),
         # Without a name, or with an unknown one, the default virtual host answers, whoever it is.

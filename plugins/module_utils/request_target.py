@@ -30,10 +30,10 @@ class RequestTarget(NamedTuple):
     query: str
 
 
-# The scheme and host of an absolute target take no part in choosing the resource.
-_ABSOLUTE = re.compile(
-    r"[a-z][a-z0-9+.-]*://(?:\[[^\]/?# ]*\]|[a-z0-9.-]*)(?::[0-9]*)?(?=[/?# ]|\Z)", re.I | re.A
-)
+# The scheme and host of an absolute target take no part in choosing the resource. httpd 2.4.71
+# needs no host (http:/xmlrpc.php) and looks at none behind https: on a port without TLS, so that
+# there https://a%2fb/xmlrpc.php reaches XML-RPC.
+_ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*:(?://[^/?# ]*)?(?=[/?# ]|\Z)", re.I | re.A)
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _LOG_ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|(.))", re.S)

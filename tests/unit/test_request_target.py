@@ -53,6 +53,12 @@ XMLRPC = [
     "http://blog.example/xmlrpc.php",
     "https://other.example:8443//xmlrpc.php",
     "HTTP://[2001:db8::1]:80/xmlrpc.php",
+    "http://a_b.example/xmlrpc.php",
+    "https://blog.e%78ample/xmlrpc.php",
+    "https://a%2fb/xmlrpc.php",
+    'https://a"b\\c\xe4|{}/xmlrpc.php',
+    "http:/xmlrpc.php",
+    "https:/./%78mlrpc.php",
     "/blog/xmlrpc.php",
     "/XMLRPC.PHP",
 ]
@@ -201,6 +207,8 @@ def test_names_all_endpoints_in_the_catalogues_order() -> None:
         ("/%C3%A9", "/\xc3\xa9", ""),
         ("http://h.example", "/", ""),
         ("http://h.example?a", "/", "a"),
+        ("http:?a", "/", "a"),
+        ("http:////a", "/a", ""),
     ],
 )
 def test_normalises(target: str, path: str, query: str) -> None:
