@@ -89,7 +89,7 @@ class LineFormat:
             part._replace(name=None) if isinstance(part, Value) and part.name not in names else part
             for part in self.parts
         ]
-        pattern, fields = _compiled(_Layout(parts, self.escapes))
+        pattern, fields = _compiled(Layout(parts, self.escapes))
         return replace(self, pattern=pattern, fields=fields, parts=tuple(parts))
 
     def text_of(self, value: bytes) -> bytes:
@@ -112,7 +112,7 @@ def _unescaped(found: re.Match[bytes]) -> bytes:
     return _LETTERS.get(letter, letter)
 
 
-class _Layout:
+class Layout:
     """The parts as ``values``, with ``texts[n]`` before and ``texts[n + 1]`` after value n."""
 
     def __init__(self, parts: Sequence[Part], escapes: str) -> None:
@@ -233,7 +233,7 @@ class _Layout:
         return b"".join(pieces), max(ends) + 1
 
 
-def _compiled(layout: _Layout) -> tuple[Pattern[bytes], tuple[str, ...]]:
+def _compiled(layout: Layout) -> tuple[Pattern[bytes], tuple[str, ...]]:
     pattern, length = layout.pattern()
     fields = tuple(value.name for value in layout.values[:length] if value.name)
     return re.compile(pattern), fields
@@ -287,7 +287,7 @@ def build(parts: Sequence[Part], escapes: str) -> LineFormat:
         missing.append("request")
     if missing:
         raise UnusableFormat("the log format has no {}".format(" and no ".join(missing)))
-    layout = _Layout(unique, escapes)
+    layout = Layout(unique, escapes)
     if any(b"\n" in text for text in layout.texts):
         raise UnusableFormat("the log format writes several lines for one request")
     pattern, fields = _compiled(layout)

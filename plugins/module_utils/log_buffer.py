@@ -7,7 +7,7 @@ from typing import Iterator
 
 from ansible_collections.wpward.wordpress.plugins.module_utils.log_stream import Stream
 
-CHUNK = 256 * 1024
+CHUNK = 128 * 1024
 """Stays in a core's cache while it is read several times."""
 MAX_LINE = 256 * 1024
 """nginx's lines stay below 150 KiB; a longer one is a hole or rubbish, and is left out."""

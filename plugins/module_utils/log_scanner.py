@@ -1,154 +1,70 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Counts the lines of a stream that ask for an endpoint, in bounded memory, whatever its bytes.
 
-The counting stays in C: Counters over columns of the lines found, and Python only for what is
-different within a quarter of a megabyte.
+The counting stays in C: Counters over columns of the lines found, and Python only for what differs
+among a thousand lines.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from itertools import compress, repeat
-from operator import itemgetter
-from typing import Callable, Dict, Iterable, Optional, Sequence, Tuple, Union, cast
-from urllib.parse import unquote_to_bytes
+from operator import attrgetter, floordiv
+from typing import Callable, Dict, Iterable, Optional, cast
 
 from ansible_collections.wpward.wordpress.plugins.module_utils.bounded import Room
-from ansible_collections.wpward.wordpress.plugins.module_utils.line_format import (
-    PERCENT,
-    LineFormat,
-    with_query,
-)
+from ansible_collections.wpward.wordpress.plugins.module_utils.line_format import LineFormat
 from ansible_collections.wpward.wordpress.plugins.module_utils.log_buffer import LineBuffer
 from ansible_collections.wpward.wordpress.plugins.module_utils.log_lines import (
-    BETWEEN,
-    REQUEST_AND_STATUS,
-    Line,
-    LineFinder,
+    ExpressionLines,
+    Lines,
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.log_stream import Stream
 from ansible_collections.wpward.wordpress.plugins.module_utils.log_time import seconds_of
 from ansible_collections.wpward.wordpress.plugins.module_utils.memo import Memo
-from ansible_collections.wpward.wordpress.plugins.module_utils.request_filter import may_ask
+from ansible_collections.wpward.wordpress.plugins.module_utils.quoted_lines import (
+    QuotedLines,
+    pieces_of,
+)
 from ansible_collections.wpward.wordpress.plugins.module_utils.tally import (
     METHODS,
     OTHER,
+    Classes,
+    Group,
     Hits,
     Identities,
+    Kind,
     Tally,
+    Target,
+    text_of,
 )
 
-Group = Tuple[Optional[str], str]
-Classes = Tuple[Group, ...]
 Classify = Callable[[bytes, Optional[bytes]], Classes]
 """(request target, host or None) -> the (site id or None, endpoint id) pairs it counts for. Whether
 there are any must depend on the target alone."""
-Key = Union[bytes, Tuple[bytes, ...]]
 Tallies = Dict[Group, Tally]
 
 ROOM = 16_000
 """Keys for all of a log's counters."""
-_BATCH = 20_000
-_BATCH_TEXT = 8 * 1024 * 1024
-"""Keys that are counted together, and bytes of the log behind which there may be fewer: both bound
-the memory that they take."""
+_AT_ONCE = 1000
+"""Lines that are counted at once: more would no longer fit into a core's cache."""
 _MEMO = 1024 * 1024
 _KINDS = 1000
 
+_target_of = attrgetter("target")
 _SECONDS = re.compile(rb"(.+:\d\d:)(\d\d)( ?[+-]\d\d:?\d\d|Z|)")
 
 
-def target_of(request: bytes) -> bytes:
-    """The request target in a logged request line; the whole of it where it is none."""
-    _method, space, rest = request.partition(b" ")
-    if not space:
-        return request
-    target, space, protocol = rest.rpartition(b" ")
-    return target if space and protocol.startswith(b"HTTP/") else rest
-
-
-def status_of(text: bytes) -> bytes:
-    return text if len(text) == 3 and text.isdigit() else OTHER
-
-
-class _Kind:
-    """What lines have in common that count for the same: compared by identity, which is fast."""
-
-    __slots__ = ("groups", "method", "status")
-
-    def __init__(self, groups: Classes, status: bytes, method: bytes) -> None:
-        self.groups = groups
-        self.status = status
-        self.method = method
-
-
-class _Columns:
-    """Where the fields stand in a line; None for one that the format lacks."""
-
-    def __init__(self, line_format: LineFormat, fields: Sequence[str]) -> None:
-        places = {name: place for place, name in enumerate(fields)}
-        self.time = places["time"]
-        self.address = places.get("address")
-        self.agent = places.get("agent")
-        self._whole_request = "target" not in places
-        self._percent = line_format.escapes == PERCENT
-        self._of_kind = [
-            name
-            for name in (
-                REQUEST_AND_STATUS,
-                "request",
-                "target",
-                "query",
-                "host",
-                "method",
-                "status",
-            )
-            if name in places
-        ]
-        self.kind: Callable[[Line], Key] = itemgetter(*(places[name] for name in self._of_kind))
-        """What of a line decides for what it counts."""
-
-    def target(self, request: bytes, query: bytes = b"") -> bytes:
-        """From a logged request, as the client sent it but for the log's escapes."""
-        target = target_of(request) if self._whole_request else request
-        if self._percent:
-            # On top of what the client encoded.
-            target, query = unquote_to_bytes(target), unquote_to_bytes(query)
-        return with_query(target, query)
-
-    def may_ask(self, key: Key) -> bool:
-        """Whether lines with such a key may ask for an endpoint; cheaper than to classify them."""
-        return self._percent or may_ask(key if isinstance(key, bytes) else b" ".join(key))
-
-    def parts_of(self, key: Key) -> tuple[bytes, bytes | None, bytes, bytes]:
-        """The target, the host, the status and the method, from such a key."""
-        values = dict(zip(self._of_kind, key if isinstance(key, tuple) else (key,)))
-        if REQUEST_AND_STATUS in values:
-            request, _between, status = values[REQUEST_AND_STATUS].rpartition(BETWEEN)
-        else:
-            request = values["request"] if self._whole_request else values["target"]
-            status = values.get("status", OTHER)
-        method = request.partition(b" ")[0] if self._whole_request else values.get("method", OTHER)
-        target = self.target(request, values.get("query", b""))
-        return target, values.get("host"), status_of(status), method
-
-
-class _Batch:
-    """What is counted of a piece of the log before it is added to the tallies."""
+class _Waiting:
+    """Lines that are to be counted at once, as columns; empty ones for what the format lacks."""
 
     def __init__(self) -> None:
-        self.times: Counter[tuple[_Kind, int]] = Counter()
-        """By second since the epoch."""
-        self.clients: Counter[tuple[_Kind, bytes, str | None]] = Counter()
-        """By address and claim."""
-        self.joint: Counter[tuple[_Kind, int, bytes]] = Counter()
-        """By second and address."""
-
-    @property
-    def size(self) -> int:
-        return len(self.times) + len(self.clients) + len(self.joint)
+        self.kinds: list[Kind] = []
+        self.times: list[bytes] = []
+        self.addresses: list[bytes] = []
+        self.agents: list[bytes] = []
 
 
 class Scanner:
@@ -169,18 +85,22 @@ class Scanner:
         self._deadline = deadline
         self._newest: float | None = None
         self._window = 0, 1 << 62
-        self._finder = LineFinder(line_format, self._matters)
-        self._columns = _Columns(line_format, self._finder.fields)
+        self._reader = self._reader_of(line_format)
+        self._zone = b""
+        """Of all stamps, where those lack it."""
         self._seconds_at = 0, 0
         """Where the seconds stand in stamps of which length."""
         self._minutes: Memo[int | None] = Memo(self._minute_of, _MEMO)
         self._seconds: Memo[int | None] = Memo(self._second_inside, _MEMO)
-        self._kinds: Memo[_Kind | None] = Memo(self._kind_of, _MEMO)
-        self._same_kinds: dict[tuple[Classes, bytes, bytes], _Kind] = {}
+        self._targets: dict[Classes, Target] = {}
+        self._same_kinds: dict[tuple[Target, bytes, bytes], Kind] = {}
+        self._parties: Memo[str | None] = Memo(
+            lambda address: identities.party_of(text_of(address)), _MEMO
+        )
         self._claims: Memo[str | None] = Memo(identities.claim_of, _MEMO)
         self._buffer = LineBuffer()
         self._room = Room(ROOM)
-        self._batch = _Batch()
+        self._waiting = _Waiting()
         self.tallies: Tallies = {}
 
     @property
@@ -192,7 +112,7 @@ class Scanner:
         the joint counts, they are not begun again."""
         before, self.tallies = self.tallies, {}
         for group, tally in before.items():
-            self.tallies[group] = Tally(self._room, self._identities)
+            self.tallies[group] = self._new_tally()
             if tally.joint is None:
                 self.tallies[group].joint = None
         self._buffer.bytes_read = 0
@@ -205,7 +125,8 @@ class Scanner:
         self._buffer.bytes_read += bytes_read
 
     def _minute_of(self, stamp: bytes) -> int | None:
-        return seconds_of(stamp, self._newest)
+        # What lacks its zone still has its bracket.
+        return seconds_of(stamp[1:] + self._zone if self._zone else stamp, self._newest)
 
     def _second_inside(self, stamp: bytes) -> int | None:
         """None for a stamp outside of the window, and for what is no time."""
@@ -220,7 +141,7 @@ class Scanner:
         if len(stamp) != length or stamp[place - 4 : place : 3] != b"::":
             parts = _SECONDS.fullmatch(stamp)
             if parts is None:
-                return seconds_of(stamp, self._newest)
+                return self._minute_of(stamp)
             place = parts.start(2)
             self._seconds_at = place, len(stamp)
         second = stamp[place : place + 2]
@@ -229,22 +150,28 @@ class Scanner:
             None if begin is None or not second.isdigit() or second > b"60" else begin + int(second)
         )
 
-    def _matters(self, request: bytes) -> bool:
-        return bool(self._classify(self._columns.target(request), None))
+    def _reader_of(self, line_format: LineFormat) -> QuotedLines | ExpressionLines:
+        quoted = pieces_of(line_format)
+        if quoted is None:
+            return ExpressionLines(line_format, self._kind_of)
+        return QuotedLines(line_format, *quoted, self._kind_of, self._matters)
 
-    def _kind_of(self, key: Key) -> _Kind | None:
-        """None for lines that count for nothing."""
-        if not self._columns.may_ask(key):
-            return None
-        target, host, status, method = self._columns.parts_of(key)
+    def _matters(self, target: bytes) -> bool:
+        return bool(self._classify(target, None))
+
+    def _kind_of(
+        self, target: bytes, host: bytes | None, status: bytes, method: bytes
+    ) -> Kind | None:
         groups = self._classify(target, host)
         if not groups:
             return None
-        kind = groups, status, method if method in METHODS else OTHER
         if len(self._same_kinds) > _KINDS:
-            # Two of the same are counted apart within a batch, and added up at its end.
+            # Two of the same are counted apart, and added up later.
             self._same_kinds.clear()
-        return self._same_kinds.setdefault(kind, _Kind(*kind))
+            self._targets.clear()
+        counted_for = self._targets.setdefault(groups, Target(groups))
+        kind = counted_for, status, method if method in METHODS else OTHER
+        return self._same_kinds.setdefault(kind, Kind(*kind))
 
     def scan(
         self,
@@ -266,91 +193,80 @@ class Scanner:
             self._window, self._newest = window, newest
             self._minutes.clear()
             self._seconds.clear()
-        text = 0
         try:
             for end in self._buffer.fill(stream, at_line, length):
-                if end:
-                    self._count(self._finder.lines(self._buffer.data, end))
-                text += end
-                if self._batch.size > _BATCH or text >= _BATCH_TEXT:
-                    self._add_up()
-                    text = 0
+                lines = self._reader.read(self._buffer.data, end) if end else None
+                if lines is not None:
+                    self._collect(lines)
                 if time.monotonic() > self._deadline:
                     return False
         finally:
             # A file that turns out to be damaged counts up to there.
-            self._add_up()
+            self._count()
         return True
 
-    def _count(self, lines: list[Line]) -> None:
-        """Count lines at once, while they are in the processor's cache."""
-        columns, batch = self._columns, self._batch
-        found_kinds = list(map(self._kinds.__getitem__, map(columns.kind, lines)))
-        lines, kinds = list(compress(lines, found_kinds)), list(filter(None, found_kinds))
-        found = list(map(self._seconds.__getitem__, map(itemgetter(columns.time), lines)))
+    def _collect(self, lines: Lines) -> None:
+        if lines.zone != self._zone:
+            self._count()
+            self._zone = lines.zone
+            self._minutes.clear()
+            self._seconds.clear()
+        waiting = self._waiting
+        waiting.kinds.extend(lines.kinds)
+        waiting.times.extend(lines.times)
+        waiting.addresses.extend(lines.addresses or repeat(OTHER, len(lines.kinds)))
+        if lines.agents is not None:
+            waiting.agents.extend(lines.agents)
+        if len(waiting.kinds) >= _AT_ONCE:
+            self._count()
+
+    def _count(self) -> None:
+        """Count what was collected."""
+        waiting, self._waiting = self._waiting, _Waiting()
+        found = list(map(self._seconds.__getitem__, waiting.times))
+        kinds, addresses, agents = waiting.kinds, waiting.addresses, waiting.agents
         # Faster than to look for None; it finds the epoch's first second as well, which is no harm.
         if not all(found):
             inside = [second is not None for second in found]
-            lines, kinds = list(compress(lines, inside)), list(compress(kinds, inside))
             found = list(compress(found, inside))
-        seconds = cast("list[int]", found)
-        batch.times.update(zip(kinds, seconds))
-        if columns.address is not None:
-            claims: Iterable[str | None] = repeat(None)
-            if columns.agent is not None:
-                claims = map(self._claims.__getitem__, map(itemgetter(columns.agent), lines))
-            batch.clients.update(zip(kinds, map(itemgetter(columns.address), lines), claims))
-        self._count_joint(lines, kinds, seconds)
-
-    def _count_joint(self, lines: list[Line], kinds: list[_Kind], seconds: list[int]) -> None:
-        """For the tallies that still take such counts."""
-        found = set(kinds)
-        taken = {
-            kind
-            for kind in found
-            if any(self._tally(group).joint is not None for group in kind.groups)
-        }
-        if not taken:
+            kinds, addresses = list(compress(kinds, inside)), list(compress(addresses, inside))
+            agents = list(compress(agents, inside))
+        if not found:
             return
-        if taken != found:
-            chosen = list(map(taken.__contains__, kinds))
-            lines, kinds, seconds = (
-                list(compress(lines, chosen)),
-                list(compress(kinds, chosen)),
-                list(compress(seconds, chosen)),
-            )
-        place = self._columns.address
-        addresses: Iterable[bytes] = repeat(OTHER)
-        if place is not None:
-            addresses = map(itemgetter(place), lines)
-        self._batch.joint.update(zip(kinds, seconds, addresses))
+        seconds = cast("list[int]", found)
+        targets = list(map(_target_of, kinds))
+        minutes = list(map(floordiv, seconds, repeat(60)))
+        hits: defaultdict[Target, Hits] = defaultdict(Hits)
+        for (target, second), count in Counter(zip(targets, seconds)).items():
+            hits[target].seconds[second] = count
+        for (kind, minute), count in Counter(zip(kinds, minutes)).items():
+            hits[kind.target].add_minute(minute, kind.status, kind.method, count)
+        for (target, address), count in Counter(zip(targets, addresses)).items():
+            hits[target].clients[address] = count
+        if any(map(self._claims.__getitem__, set(agents))):
+            claims = list(map(self._claims.__getitem__, agents))
+            claimed = Counter(compress(zip(targets, claims, addresses), claims))
+            for (target, claim, address), count in claimed.items():
+                hits[target].claims[cast(str, claim)][address] = count
+        if self._takes_joint(hits):
+            for (kind, minute, address), count in Counter(zip(kinds, minutes, addresses)).items():
+                hits[kind.target].joint[minute, address, kind.status, kind.method] += count
+        for target, some in hits.items():
+            for group in target.groups:
+                self._tally(group).add(some)
 
-    def _add_up(self) -> None:
-        batch, self._batch = self._batch, _Batch()
-        together: dict[Classes, Hits] = {}
-        hits_of: dict[_Kind, Hits] = {}
-        for kind, _second in batch.times:
-            if kind not in hits_of:
-                hits_of[kind] = together.setdefault(kind.groups, Hits())
-        for (kind, second), count in batch.times.items():
-            hits = hits_of[kind]
-            hits.seconds[second] += count
-            hits.times[second // 60 * 60, kind.status] += count
-            hits.methods[kind.method] += count
-        for (kind, address, claim), count in batch.clients.items():
-            hits = hits_of[kind]
-            hits.clients[address] += count
-            if claim is not None:
-                hits.claimed[claim][address] += count
-        for (kind, second, address), count in batch.joint.items():
-            hits_of[kind].joint[second // 60, address, kind.status, kind.method] += count
-        for groups, hits in together.items():
-            for group in groups:
-                self._tally(group).add(hits)
+    def _takes_joint(self, targets: Iterable[Target]) -> bool:
+        """Whether a tally of theirs still counts minutes and clients together."""
+        return any(
+            self._tally(group).joint is not None for target in targets for group in target.groups
+        )
 
     def _tally(self, group: Group) -> Tally:
         tally = self.tallies.get(group)
         if tally is None:
             self._room.add_share()
-            tally = self.tallies[group] = Tally(self._room, self._identities)
+            tally = self.tallies[group] = self._new_tally()
         return tally
+
+    def _new_tally(self) -> Tally:
+        return Tally(self._room, self._identities, self._parties.__getitem__)

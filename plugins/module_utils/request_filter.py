@@ -17,7 +17,9 @@ _WORD = re.compile(r"(?<![\\a-z0-9])[a-z]{4,}(?![a-z0-9?*+{])")
 _GROUP = re.compile(r"[(\[].*")
 # Only an encoded letter can hide a word of letters; others, such as those of a Japanese title,
 # cannot. A backslash begins an escape of the log.
-_ESCAPES = re.compile(rb"%[4-7]|\\")
+_ESCAPES = (b"%4", b"\\")
+_PLAIN = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ567", b"abcdefghijklmnopqrstuvwxyz444")
+"""Makes a request such that a few plain texts are to be looked for."""
 
 
 def words_of(endpoints: Sequence[Endpoint]) -> tuple[bytes, ...]:
@@ -42,19 +44,17 @@ def words_of(endpoints: Sequence[Endpoint]) -> tuple[bytes, ...]:
 
 
 WORDS = words_of(ENDPOINTS)
-_SIGN = re.compile(b"|".join((*WORDS, _ESCAPES.pattern)))
+_SIGNS = (*WORDS, *_ESCAPES)
 
 
 def _positions(text: bytes) -> Iterator[int]:
-    for word in WORDS:
-        position = text.find(word)
+    for sign in _SIGNS:
+        position = text.find(sign)
         while position >= 0:
             yield position
             position = text.find(b"\n", position)
             if position >= 0:
-                position = text.find(word, position)
-    for escape in _ESCAPES.finditer(text):
-        yield escape.start()
+                position = text.find(sign, position)
 
 
 def candidates(requests: Collection[bytes]) -> set[bytes]:
@@ -62,7 +62,7 @@ def candidates(requests: Collection[bytes]) -> set[bytes]:
     feed."""
     text = b"\n".join(requests)
     found = set()
-    for position in _positions(text.lower()):
+    for position in _positions(text.translate(_PLAIN)):
         end = text.find(b"\n", position)
         found.add(text[text.rfind(b"\n", 0, position) + 1 : end if end >= 0 else len(text)])
     return found
@@ -70,7 +70,8 @@ def candidates(requests: Collection[bytes]) -> set[bytes]:
 
 def may_ask(request: bytes) -> bool:
     """The same of one text that holds a request, whatever its bytes."""
-    return _SIGN.search(request.lower()) is not None
+    plain = request.translate(_PLAIN)
+    return any(sign in plain for sign in _SIGNS)
 
 
 def is_odd(request: bytes) -> bool:

@@ -6,7 +6,9 @@ from __future__ import annotations
 import socket
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import Any, Callable, Iterable, Mapping, NamedTuple, Tuple
+from itertools import compress, repeat
+from operator import eq, not_
+from typing import Callable, Iterable, Mapping, NamedTuple, Optional, Tuple
 
 from ansible_collections.wpward.wordpress.plugins.module_utils.bounded import (
     DistinctCounter,
@@ -64,6 +66,10 @@ class Identities(NamedTuple):
 
 UNKNOWN = Identities()
 
+Group = Tuple[Optional[str], str]
+"""Site id or None, and endpoint id."""
+Classes = Tuple[Group, ...]
+
 Joint = Tuple[int, bytes, bytes, bytes]
 """Minute since the epoch, client, status, method."""
 
@@ -84,28 +90,52 @@ class Claim:
             self.examples[address] = None
 
 
-def _numbers() -> defaultdict[Any, int]:
-    return defaultdict(int)
+class Target:
+    """What lines count for: pairs of a site and an endpoint. It is compared by identity: fast."""
+
+    __slots__ = ("groups",)
+
+    def __init__(self, groups: Classes) -> None:
+        self.groups = groups
 
 
-def _by_claim() -> defaultdict[str, defaultdict[bytes, int]]:
-    return defaultdict(_numbers)
+class Kind:
+    """What lines have in common that count for the same; compared by identity as well."""
+
+    __slots__ = ("method", "status", "target")
+
+    def __init__(self, target: Target, status: bytes, method: bytes) -> None:
+        self.target = target
+        self.status = status
+        self.method = method
+
+
+def _by_claim() -> defaultdict[str, dict[bytes, int]]:
+    return defaultdict(dict)
 
 
 @dataclass
 class Hits:
     """Requests for one endpoint, counted within a piece of a log."""
 
-    seconds: defaultdict[int, int] = field(default_factory=_numbers)
+    seconds: dict[int, int] = field(default_factory=dict)
     """By second since the epoch."""
-    times: defaultdict[tuple[int, bytes], int] = field(default_factory=_numbers)
+    minutes: Counter[int] = field(default_factory=Counter)
+    """By minute since the epoch."""
+    times: Counter[tuple[int, bytes]] = field(default_factory=Counter)
     """By (the first second of a minute, status)."""
-    methods: defaultdict[bytes, int] = field(default_factory=_numbers)
-    clients: defaultdict[bytes, int] = field(default_factory=_numbers)
-    claimed: defaultdict[str, defaultdict[bytes, int]] = field(default_factory=_by_claim)
+    methods: Counter[bytes] = field(default_factory=Counter)
+    clients: dict[bytes, int] = field(default_factory=dict)
+    claims: defaultdict[str, dict[bytes, int]] = field(default_factory=_by_claim)
     """Claim -> client -> requests."""
-    joint: defaultdict[Joint, int] = field(default_factory=_numbers)
+    joint: Counter[Joint] = field(default_factory=Counter)
     """Left empty once ``Tally.joint`` is None."""
+
+    def add_minute(self, minute: int, status: bytes, method: bytes, count: int) -> None:
+        """``minute``: since the epoch."""
+        self.minutes[minute] += count
+        self.times[minute * 60, status] += count
+        self.methods[method] += count
 
 
 @dataclass
@@ -119,6 +149,8 @@ class Tally:
 
     room: Room
     identities: Identities
+    party_of: Callable[[bytes], str | None]
+    """What identities say of a logged address."""
     hits: int = 0
     first: int | None = None
     last: int | None = None
@@ -136,23 +168,22 @@ class Tally:
 
     def __getstate__(self) -> dict[str, object]:
         """What travels between processes: room and identities are each one's own."""
-        return {**self.__dict__, "room": None, "identities": None}
+        return {**self.__dict__, "room": None, "identities": None, "party_of": None}
 
     def add(self, hits: Hits) -> None:
         share = self.room.share
-        minutes: dict[int, int] = {}
-        for (second, _status), count in hits.times.items():
-            minutes[second // 60] = minutes.get(second // 60, 0) + count
-        self.hits += sum(minutes.values())
+        self.hits += sum(hits.minutes.values())
         self._spread(min(hits.seconds), max(hits.seconds))
         self.seconds.update(hits.seconds, share)
-        self.minutes.update(minutes, share)
+        self.minutes.update(hits.minutes, share)
         self.timeline.update(hits.times, share)
         self.methods.update(hits.methods)
+        self.distinct.update(hits.clients, share)
         self._add_clients(hits.clients)
-        for claim, clients in hits.claimed.items():
+        for claim, clients in hits.claims.items():
             self._add_claim(claim, clients)
-        self._add_joint(hits.joint)
+        if hits.joint:
+            self._add_joint(hits.joint)
 
     def _spread(self, first: int | None, last: int | None) -> None:
         if first is not None:
@@ -161,28 +192,27 @@ class Tally:
             self.last = last if self.last is None else max(self.last, last)
 
     def _add_clients(self, clients: Mapping[bytes, int]) -> None:
-        self.distinct.update(clients, self.room.share)
         for address, count in self.clients.update(clients, self.room.share):
-            self._place(text_of(address), count, self._networks, self._parties)
+            self._place(address, count, self._networks, self._parties)
 
     def _add_claim(self, name: str, clients: Mapping[bytes, int]) -> None:
         claim = self.claims.setdefault(name, Claim())
-        party = self.identities.party_of_claim(name)
-        false = []
-        for address, count in clients.items():
-            claim.hits += count
-            if party is not None and self.identities.party_of(text_of(address)) == party:
-                claim.genuine_hits += count
-            else:
-                false.append(address)
+        claim.hits += sum(clients.values())
         claim.distinct.update(clients, self.room.share)
+        party = self.identities.party_of_claim(name)
         # Those that are not what they claim to be are the ones to show.
+        false: Iterable[bytes] = clients
+        if party is not None:
+            genuine = list(map(eq, map(self.party_of, clients), repeat(party)))
+            claim.genuine_hits += sum(compress(clients.values(), genuine))
+            false = list(compress(clients, map(not_, genuine)))
         claim.add_examples(false)
 
-    def _add_joint(self, joint: Mapping[Joint, int]) -> None:
-        mine = self.joint
-        if mine is None:
+    def _add_joint(self, joint: Mapping[Joint, int] | None) -> None:
+        if self.joint is None or joint is None:
+            self.joint = None
             return
+        mine = self.joint
         for key, count in joint.items():
             mine[key] = mine.get(key, 0) + count
         if len(mine) > self.room.share:
@@ -190,16 +220,16 @@ class Tally:
 
     def _place(
         self,
-        address: str,
+        address: bytes,
         count: int,
         networks: dict[str, tuple[int, int]],
         parties: Counter[str],
     ) -> None:
         """Count an address for its network and its party."""
-        party = self.identities.party_of(address)
+        party = self.party_of(address)
         if party is not None:
             parties[party] += count
-        network = network_of(address)
+        network = network_of(text_of(address))
         if network is None:
             return
         hits, clients = networks.get(network, (0, 0))
@@ -220,8 +250,7 @@ class Tally:
         self.methods.update(other.methods)
         self.distinct.merge(other.distinct, share)
         self.clients.exact = self.clients.exact and other.clients.exact
-        for address, count in self.clients.update(other.clients.counts, share):
-            self._place(text_of(address), count, self._networks, self._parties)
+        self._add_clients(other.clients.counts)
         for network, (hits, clients) in other._networks.items():
             mine = self._networks.get(network, (0, 0))
             self._networks[network] = (mine[0] + hits, mine[1] + clients)
@@ -232,10 +261,7 @@ class Tally:
             own.genuine_hits += claim.genuine_hits
             own.distinct.merge(claim.distinct, share)
             own.add_examples(claim.examples)
-        if other.joint is None:
-            self.joint = None
-        else:
-            self._add_joint(other.joint)
+        self._add_joint(other.joint)
 
     def describe(self, top: int = _SHOWN) -> dict[str, object]:
         """The evidence's form; addresses, methods and statuses as text. ``top``: how many clients
@@ -244,7 +270,7 @@ class Tally:
         second, per_second = self.seconds.peak()
         networks, parties = dict(self._networks), Counter(self._parties)
         for address, count in self.clients.counts.items():
-            self._place(text_of(address), count, networks, parties)
+            self._place(address, count, networks, parties)
         largest = sorted(networks.items(), key=lambda item: (-item[1][0], item[0]))[:top]
         statuses = self.timeline.totals()
         return {

@@ -30,7 +30,8 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.log_format import
     COMBINED,
     compile_format,
 )
-from ansible_collections.wpward.wordpress.plugins.module_utils.log_scanner import Scanner, target_of
+from ansible_collections.wpward.wordpress.plugins.module_utils.log_lines import target_of
+from ansible_collections.wpward.wordpress.plugins.module_utils.log_scanner import Scanner
 from ansible_collections.wpward.wordpress.plugins.module_utils.log_time import seconds_of
 from ansible_collections.wpward.wordpress.plugins.module_utils.problems import Problems
 from hypothesis import given, settings

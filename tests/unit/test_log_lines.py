@@ -6,17 +6,22 @@ from __future__ import annotations
 from unittest import mock
 
 import pytest
-from ansible_collections.wpward.wordpress.plugins.module_utils import httpd_log_format, log_lines
+from ansible_collections.wpward.wordpress.plugins.module_utils import (
+    httpd_log_format,
+    quoted_lines,
+)
 from ansible_collections.wpward.wordpress.plugins.module_utils.line_format import LineFormat
 from ansible_collections.wpward.wordpress.plugins.module_utils.log_format import (
     COMBINED,
     compile_format,
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.log_lines import (
-    REQUEST_AND_STATUS,
-    LineFinder,
-    lead_of,
-    quick_pattern,
+    ExpressionLines,
+    Lines,
+)
+from ansible_collections.wpward.wordpress.plugins.module_utils.quoted_lines import (
+    QuotedLines,
+    pieces_of,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -89,89 +94,110 @@ LINES = st.one_of(
 )
 
 
-def matters(request: bytes) -> bool:
-    return b"xmlrpc" in request
+def matters(target: bytes) -> bool:
+    return b"xmlrpc" in target
 
 
-def apart(fields: tuple[str, ...], line: tuple[bytes, ...]) -> tuple[bytes, ...]:
-    """With request and status in two values."""
-    values: list[bytes] = []
-    for name, value in zip(fields, line):
-        values += value.rsplit(log_lines.BETWEEN, 1) if name == REQUEST_AND_STATUS else [value]
-    return tuple(values)
+def parts(*values: bytes | None) -> tuple[bytes | None, ...]:
+    return values
 
 
-def wanted(line_format: LineFormat, lines: list[tuple[bytes, ...]]) -> list[tuple[bytes, ...]]:
-    place = line_format.fields.index("request")
-    return sorted(line for line in lines if matters(line[place]))
+def rows(lines: Lines | None) -> list[tuple[object, ...]]:
+    """Each line's values, for endpoints only."""
+    if lines is None:
+        return []
+    times = [time[1:] + lines.zone if lines.zone else time for time in lines.times]
+    found = zip(lines.kinds, times, lines.addresses or times, lines.agents or times)
+    return sorted(row for row in found if matters(row[0][0]))
 
 
-WAYS = {
-    "each searched": {"_DENSE": 2.0, "_SEARCH_COST": -1000, "_PICK_COST": 0},
-    "picked": {"_DENSE": 2.0, "_SEARCH_COST": 1000},
-    "all, by a sample": {"_DENSE": -1.0, "_SAMPLE": 200},
-    "as it comes": {"_SAMPLE": 200},
-}
+def quick_reader(line_format: LineFormat) -> QuotedLines:
+    quoted = pieces_of(line_format)
+    assert quoted is not None
+    return QuotedLines(line_format, *quoted, parts, matters)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("dense", [0.0, 2.0])
 @pytest.mark.parametrize("name", FORMATS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     lines=st.lists(LINES, max_size=12),
     cut=st.integers(0, 60),
     rest=st.sampled_from(["", '1 - - [20/Oct/2015:18:52:00 +0900] "POST /xmlrpc.php" 200 1']),
 )
 def test_all_lines_for_an_endpoint_are_found(
-    name: str, way: str, lines: list[str], cut: int, rest: str
+    name: str, dense: float, lines: list[str], cut: int, rest: str
 ) -> None:
-    """In each of the ways, whatever comes before the first whole line."""
+    """As by the format's expression, whatever comes before the first whole line."""
     line_format = FORMATS[name]
     text = (rest + "\n" + "\n".join(lines)).encode("latin-1")
     text = text[: len(text) - cut] if cut < 30 else text + b"\n"
-    finder = LineFinder(line_format, matters)
-    with mock.patch.multiple(log_lines, **WAYS[way]):
-        finder.lines(bytearray(text), len(text))
-        # What was seen once may be looked for in another way.
-        found = [apart(finder.fields, line) for line in finder.lines(bytearray(text), len(text))]
-    expected = line_format.pattern.findall(text)
-    assert wanted(line_format, found) == wanted(line_format, expected)
+    reader = quick_reader(line_format)
+    with mock.patch.object(quoted_lines, "_DENSE", dense):
+        reader.read(bytearray(text), len(text))
+        # What was seen once is remembered.
+        found = rows(reader.read(bytearray(text), len(text)))
+    slow = ExpressionLines(line_format, parts)
+    assert found == rows(slow.read(bytearray(text), len(text)))
 
 
-USUAL = b'192.0.2.1 - - [20/Oct/2015:18:52:00 +0900] "GET / HTTP/1.1" 200 1'
+USUAL = (
+    '192.0.2.1 - - [20/Oct/2015:18:52:00 +0900] "POST /xmlrpc.php HTTP/1.1" 200 1',
+    '2001:db8::1 - - [20/Oct/2015:18:52:01 +0900] "GET /xmlrpc.php HTTP/1.1" 403 12',
+    '192.0.2.1 - - [20/Oct/2015:18:53:00 +0900] "GET / HTTP/1.1" 200 1',
+)
 USUAL_LINES = {
-    "combined": USUAL + b' "-" "x"',
-    "main": USUAL + b' "-" "x" "-"',
-    "common": USUAL,
-    "httpd": b"blog.example:80 " + USUAL + b' "-" "x"',
-    "json": b'{"t":"2026-11-21T10:00:00+01:00","a":"192.0.2.1","user":"","request":"GET / '
-    b'HTTP/1.1","s":403,"agent":"x"}',
+    "combined": [f'{line} "-" "x"' for line in USUAL],
+    "main": [f'{line} "-" "x" "-"' for line in USUAL],
+    "common": list(USUAL),
+    "httpd": [f'blog.example:80 {line} "-" "x\\x16"' for line in USUAL],
+    "json": [
+        '{"t":"2026-11-21T10:00:00+01:00","a":"192.0.2.1","user":"","request":"POST '
+        f'/xmlrpc.php{number} HTTP/1.1","s":403,"agent":"x"}}'
+        for number in range(2)
+    ],
 }
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_usual_lines_are_read_by_the_quick_expression(name: str) -> None:
-    quick = quick_pattern(FORMATS[name])
-    assert quick is not None
-    line = b"\n" + USUAL_LINES[name]
-    expected = FORMATS[name].pattern.findall(line)
-    assert len(expected) == 1
-    assert quick.findall(line + line) == expected * 2
+def test_usual_lines_are_read_without_the_formats_expression(name: str) -> None:
+    reader = quick_reader(FORMATS[name])
+    text = ("\n" + "\n".join(USUAL_LINES[name]) + "\n").encode()
+    expected = rows(ExpressionLines(FORMATS[name], parts).read(text, len(text)))
+    assert len(expected) == 2
+    with mock.patch.object(ExpressionLines, "read", side_effect=AssertionError("the slow way")):
+        assert rows(reader.read(text, len(text))) == expected
 
 
 @pytest.mark.parametrize(
-    ("text", "lead"),
+    "text",
     [
-        (COMBINED, b'] "'),
-        ('$time_local [$host] "$request"', b'] "'),
-        ('[$time_local] "$http_referer] " "$request"', None),
-        ('$time_local "$request"', None),
-        ('[$time_local] "$host" "$request"', None),
-        ('escape=none [$time_local] "$request"', None),
-        ('escape=json {"request": "$request", "t": "$time_iso8601"}', b'request": "'),
+        "escape=none " + COMBINED,
+        '[$time_local] "$uri$args" "$request_method $request_uri" "$host"',
+        '[$time_local] $request "$http_user_agent"',
     ],
 )
-def test_what_stands_before_a_request_is_used_only_where_nothing_can_forge_it(
-    text: str, lead: bytes | None
-) -> None:
-    assert lead_of(compile_format(text)) == lead
+def test_other_formats_are_left_to_the_expression(text: str) -> None:
+    assert pieces_of(compile_format(text)) is None
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        # Cut off, so that the next line's pieces stand where this one's should.
+        '192.0.2.1 - - [20/Oct/2015:18:52:00 +0900] "GET / HTTP/1.1" 200 1',
+        '192.0.2.1 - - [20/Oct/2015:18:52:00 +0900] "GET / HTTP/1.1" 200 1 "-" "x" 0.5',
+        "garbage",
+        '" " " " " "',
+        '192.0.2.1 - - [20/Oct/2015:18:52:00 +0900] "POST /xmlrpc.php HTTP/1.1" abc 1 "-" "x"',
+        '192.0.2.1 - an na [20/Oct/2015:18:52:00 +0900] "POST /xmlrpc.php HTTP/1.1" 200 1 "-" "x"',
+        '192.0.2.1 - [20/Oct/2015:18:52:00 - "POST /xmlrpc.php HTTP/1.1" 200 1 "-" "x"',
+        '192.0.2.1 - - [20/Oct/2015:18:52:00 +0200] "POST /xmlrpc.php HTTP/1.1" 200 1 "-" "x"',
+    ],
+)
+def test_a_line_that_is_not_usual_changes_no_other(odd: str) -> None:
+    usual = USUAL_LINES["combined"]
+    text = ("\n" + "\n".join([*usual, odd, *usual])).encode()
+    expected = rows(ExpressionLines(FORMATS["combined"], parts).read(text, len(text)))
+    assert len(expected) >= 4
+    assert rows(quick_reader(FORMATS["combined"]).read(text, len(text))) == expected
