@@ -47,7 +47,9 @@ def is_roots(path: str) -> bool:
 def _reloadable(unit: str, pid: int) -> bool:
     """Whether the unit is this server's own and knows how to reload. A server that somebody
     started from a shell lies in the unit of something else."""
-    code, stdout, _stderr = run(["systemctl", "show", unit, "-p", "MainPID", "-p", "CanReload"])
+    code, stdout, _stderr = run(
+        ["systemctl", "show", "-p", "MainPID", "-p", "CanReload", "--", unit]
+    )
     said = dict(re.findall(r"^(\w+)=(.*)$", stdout.decode("utf-8", "replace"), re.MULTILINE))
     return code == 0 and said.get("MainPID") == str(pid) and said.get("CanReload") == "yes"
 
