@@ -126,11 +126,18 @@ _HTTPD_RHEL = replace(
     reload=("systemctl", "reload", "httpd"),
     linked=False,
 )
+_HTTPD_BITNAMI = replace(
+    _HTTPD_RHEL,
+    enabled="/opt/bitnami/apache/conf/vhosts/{}-vhost.conf",
+    check=("/opt/bitnami/apache/bin/apachectl", "configtest"),
+    reload=("/opt/bitnami/apache/bin/apachectl", "graceful"),
+)
 WEB_SERVERS = {
     "nginx": WebServer(None, "nginx", (_NGINX,)),
     "httpd": WebServer("nginx", "httpd", (_HTTPD,)),
     "httpd-prefork": WebServer("httpd", "httpd", (_HTTPD,)),
     "httpd-rhel": WebServer("httpd", "httpd", (_HTTPD_RHEL,)),
+    "httpd-bitnami": WebServer("httpd", "httpd", (_HTTPD_BITNAMI,)),
     # The server behind first: the one in front is asked whether all is well.
     "mixed": WebServer(
         "httpd",
