@@ -123,11 +123,11 @@ class Host:
         )
         assert problems.describe() == []
 
-        def name(path: str) -> str:
+        def short(path: str) -> str:
             return path.rpartition("/")[2].partition(".")[0]
 
-        return {name(one["log"]): one["hits"] for one in rows}, [
-            name(one["path"]) for one in read if one["repeats"]
+        return {short(one["log"]): one["hits"] for one in rows}, [
+            short(one["path"]) for one in read if one["repeats"]
         ]
 
 

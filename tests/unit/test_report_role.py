@@ -28,9 +28,9 @@ PLAY = """
 """
 EVIDENCE = {
     "schema": 2,
-    "nginx": None,
+    "nginx": {"version": "1.22.1"},
     "httpd": {"version": "2.4.62"},
-    "vhosts": [{"server": "httpd"}],
+    "vhosts": [{"server": "nginx", "fronts": ["x"]}, {"server": "httpd"}],
     "sites": [],
     "access": [],
     "problems": [{"id": "x", "message": "{{ 7 * 7 }} <b>"}],
@@ -99,6 +99,12 @@ def test_a_run_in_check_mode_leaves_one_page_and_touches_no_host(tmp_path: Path)
     assert "finding  high: s/: m4" in output
     assert "m5" not in output
     assert "and 2 more in the report" in output
+
+
+def test_the_summary_says_which_server_stands_in_front(tmp_path: Path) -> None:
+    output = run(tmp_path, tmp_path / "reports")
+    assert "nginx 1.22.1, 1 virtual hosts, 1 of them in front of httpd" in output
+    assert "httpd 2.4.62, 1 virtual hosts\n" in output
 
 
 def test_a_report_that_cannot_be_written_is_a_sentence_and_no_failure(tmp_path: Path) -> None:
