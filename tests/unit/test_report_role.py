@@ -96,15 +96,11 @@ def test_a_run_in_check_mode_leaves_one_page_and_touches_no_host(tmp_path: Path)
     assert "It failed or could not be reached" in page
     assert "{{ 7 * 7 }} &lt;b&gt;" in page
     assert f"report   {directory}/report.html" in output
+    assert "nginx 1.22.1, 1 virtual hosts, 1 of them in front of httpd" in output
+    assert "server   httpd 2.4.62, 1 virtual hosts\n" in output
     assert "finding  high: s/: m4" in output
     assert "m5" not in output
     assert "and 2 more in the report" in output
-
-
-def test_the_summary_says_which_server_stands_in_front(tmp_path: Path) -> None:
-    output = run(tmp_path, tmp_path / "reports")
-    assert "nginx 1.22.1, 1 virtual hosts, 1 of them in front of httpd" in output
-    assert "httpd 2.4.62, 1 virtual hosts\n" in output
 
 
 def test_a_report_that_cannot_be_written_is_a_sentence_and_no_failure(tmp_path: Path) -> None:
