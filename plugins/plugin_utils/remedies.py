@@ -46,9 +46,12 @@ def remedies(findings: Sequence[Finding], case: Case) -> list[dict[str, Any]]:
 
 def _can_refuse(case: Case) -> bool:
     """Whether every web server that serves a site here is one that role endpoints configures."""
-    serving = {vhost.get("server") for vhost in case.part("vhosts") if vhost.get("sites")}
     httpd = mapping(case.evidence.get("httpd"))
-    if "httpd" in serving and httpd.get("conf_refusal"):
+    serves = any(
+        vhost.get("server") == "httpd" and vhost.get("sites") and not vhost.get("fronted")
+        for vhost in case.part("vhosts")
+    )
+    if serves and (httpd.get("conf_refusal") or not httpd.get("conf_file", True)):
         return False
     return bool(case.evidence.get("nginx")) or bool(httpd)
 
