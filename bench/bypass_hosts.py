@@ -36,9 +36,9 @@ class Bed:
     prepare: shell that gives each site a rewrite rule of its own that leads to xmlrpc.php.
     reload: shell that tests the configuration and loads it.
     version: shell that prints the server's name and version.
-    open_places: shell that makes the virtual hosts read the files of `places`; "" where published
-        snippets are not tried.
-    places: the files that a snippet for this place is written to.
+    places: the files that a snippet for this place is written to. Snippets for other places are not
+        tried here.
+    open_places: shell that makes the virtual hosts read those files.
     stamp: the file, and its text, that marks every answer with a number.
     """
 
@@ -107,6 +107,7 @@ for vhost in blog encoded pathinfo; do
 done
 """
 
+_HTTPD_STAMP = 'Header always set X-Snippet "{number}"\n'
 SITES = ("/var/www/blog", "/var/www/pathinfo")
 MU_PLUGINS = tuple(f"{site}/wp-content/mu-plugins" for site in SITES)
 
@@ -136,10 +137,7 @@ def _debian(web: str, vhosts: tuple[str, ...], columns: tuple[Column, ...], more
             "htaccess": tuple(f"{site}/.htaccess" for site in SITES),
             "mu_plugin": MU_PLUGINS,
         },
-        stamp=(
-            "/etc/apache2/conf-enabled/zz-stamp.conf",
-            'Header always set X-Snippet "{number}"\n',
-        ),
+        stamp=("/etc/apache2/conf-enabled/zz-stamp.conf", _HTTPD_STAMP),
     )
 
 
@@ -187,7 +185,7 @@ BEDS = (
         vhosts=("pathinfo",),
         columns=(
             Column("Bitnami, SetHandler", *BLOG),
-            Column("Bitnami, ProxyPassMatch", *PATHINFO),
+            Column("Bitnami, ProxyPassMatch", *PATHINFO, snippets=False),
         ),
         prepare=_prepare(
             "/opt/bitnami/apache/conf/vhosts/htaccess/wordpress-htaccess.conf",
@@ -195,13 +193,18 @@ BEDS = (
         ),
         reload="cd /opt/bitnami/apache/bin && ./apachectl configtest && ./apachectl graceful",
         version=_version("/opt/bitnami/apache/bin/httpd"),
+        # It reads none of them, which is what a block there has to show.
+        places={
+            "htaccess": ("/opt/bitnami/wordpress/.htaccess", "/opt/bitnami/pathinfo/.htaccess")
+        },
+        stamp=("/opt/bitnami/apache/conf/vhosts/zz-stamp.conf", _HTTPD_STAMP),
     ),
     Bed(
         web="mixed",
         vhosts=("direct",),
         columns=(
             Column("httpd behind nginx", *BLOG),
-            Column("the same, past nginx", 8082, "second.example"),
+            Column("httpd past nginx", 8082, "second.example"),
         ),
         prepare=_prepare("/var/www/blog/.htaccess /var/www/second/.htaccess", "/nowhere"),
         reload="apache2ctl configtest && systemctl reload apache2",

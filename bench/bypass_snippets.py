@@ -113,9 +113,6 @@ class _Workbench:
 
     def _files(self, parts: Mapping[str, str], present: bool = True) -> dict[str, str | None]:
         """Every file of every place with its text: nothing, where `parts` has nothing for it."""
-        unknown = sorted(set(parts) - set(self._bed.places))
-        if unknown:
-            raise ValueError(f"there is no place '{unknown[0]}' on {self._bed.web}")
         files: dict[str, str | None] = {}
         for place, paths in self._bed.places.items():
             text = parts.get(place, "")
@@ -162,6 +159,7 @@ def try_all(
     """
     harmless = lookalikes()
     found = {}
+    places = set(bed.places)
     workbench = _Workbench(bed)
     try:
         workbench.apply(None)
@@ -170,7 +168,7 @@ def try_all(
             for column in workbench.columns
         }
         for snippet in snippets:
-            if snippet.server not in (bed.server, "any"):
+            if snippet.server not in (bed.server, "any") or not set(snippet.places) <= places:
                 continue
             workbench.apply(snippet)
             say(f"{bed.web}: {snippet.name}")
