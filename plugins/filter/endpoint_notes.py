@@ -82,8 +82,8 @@ def _judged_twice(evidence: dict[str, Any], policy: dict[str, str]) -> list[str]
     if not fronted or len(fronted) == len(rows) or TRUSTED not in policy.values():
         return []
     return [
-        f"nginx stands in front of {', '.join(fronted)}, but not in front of all of httpd, so httpd "
-        "judges what nginx passes on too: it must know the real client (mod_remoteip), or it "
+        f"nginx stands in front of {', '.join(fronted)}, but not in front of all of httpd, so "
+        "httpd judges what nginx passes on too: it must know the real client (mod_remoteip), or it "
         "refuses trusted clients there."
     ]
 
