@@ -50,7 +50,7 @@ def measure(bed: Bed, wanted: Sequence[Row], snippets: Sequence[Snippet]) -> lis
     finally:
         bypass_hosts.down(bed)
     left: dict[tuple[str, str], Left] = {}
-    if snippets and bed.open_places:
+    if snippets and bed.places:
         was_open = {column.title: open_before[column] for column in bed.columns}
         left = bypass_snippets.try_all(bed, snippets, was_open)
 

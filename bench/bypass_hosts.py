@@ -18,11 +18,15 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True)
 class Column:
-    """One way of serving WordPress: a virtual host of a test host."""
+    """One way of serving WordPress: a virtual host of a test host.
+
+    snippets: whether published snippets are tried on it, where they are on its host.
+    """
 
     title: str
     port: int
     host: str
+    snippets: bool = True
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,9 @@ class Bed:
     prepare: shell that gives each site a rewrite rule of its own that leads to xmlrpc.php.
     reload: shell that tests the configuration and loads it.
     version: shell that prints the server's name and version.
-    open_places: shell that makes the virtual hosts read the files of `places`; "" where published
-        snippets are not tried.
-    places: the files that a snippet for this place is written to.
+    places: the files that a snippet for this place is written to. Snippets for other places are not
+        tried here.
+    open_places: shell that makes the virtual hosts read those files.
     stamp: the file, and its text, that marks every answer with a number.
     """
 
@@ -57,6 +61,8 @@ class Bed:
 BLOG = (80, "blog.example")
 PATHINFO = (8081, "pathinfo.example:8081")
 
+_NGINX_VERSION = "nginx -v 2>&1 | sed 's#.*nginx/#nginx #'"
+
 _NGINX_PREPARE = r"""
 cd /etc/nginx/sites-available
 sed -i 's#^    location / {#    location = /api/rpc { rewrite ^ /xmlrpc.php last; }\n&#' \
@@ -69,16 +75,15 @@ sed -i 's#^server {#&\n    include /etc/nginx/snippet-start;#
         s#^}#    include /etc/nginx/snippet-end;\n}#' blog pathinfo
 """
 
-# The document root that two vhosts share has one .htaccess; the third has none.
 _HTTPD_PREPARE = r"""
-sed -i 's#^RewriteRule ^index#RewriteRule ^api/rpc$ xmlrpc.php [L]\n&#' /var/www/blog/.htaccess
-cd {vhosts}
-if [ -e pathinfo.conf ]; then
-    sed -i --follow-symlinks \
-        's#MergeSlashes Off#&\n    RewriteEngine On\n    RewriteRule ^/api/rpc$ /xmlrpc.php [PT]#' \
-        pathinfo.conf
-fi
-cat > encoded.conf <<'END'
+sed -i 's#RewriteRule ^index#RewriteRule ^api/rpc$ xmlrpc.php [L]\n&#' {rules}
+[ ! -e {pathinfo} ] || sed -i --follow-symlinks \
+    's#MergeSlashes Off#&\n    RewriteEngine On\n    RewriteRule ^/api/rpc$ /xmlrpc.php [PT]#' \
+    {pathinfo}
+"""
+
+_ENCODED = r"""
+cat > /etc/apache2/sites-enabled/encoded.conf <<'END'
 Listen 8082
 
 <VirtualHost *:8082>
@@ -94,55 +99,47 @@ END
 """
 
 _HTTPD_PLACES = r"""
-cd {vhosts}
+cd /etc/apache2/sites-enabled
 for vhost in blog encoded pathinfo; do
     [ ! -e "$vhost.conf" ] || sed -i --follow-symlinks \
-        's#^<VirtualHost .*#&\n    Include {folder}/snippet-vhost#
+        's#^<VirtualHost .*#&\n    Include /etc/apache2/snippet-vhost#
          s#FallbackResource#AllowOverride All\n        &#' "$vhost.conf"
 done
 """
 
+_HTTPD_STAMP = 'Header always set X-Snippet "{number}"\n'
+SITES = ("/var/www/blog", "/var/www/pathinfo")
+MU_PLUGINS = tuple(f"{site}/wp-content/mu-plugins" for site in SITES)
 
-def _httpd(
-    web: str,
-    columns: tuple[Column, ...],
-    vhosts: tuple[str, ...],
-    folder: str,
-    vhost_folder: str,
-    main_folder: str,
-    program: str,
-    reload: str,
-    snippets: bool = False,
-) -> Bed:
-    def filled(script: str) -> str:
-        return script.replace("{vhosts}", vhost_folder).replace("{folder}", folder)
 
-    sites = ("blog", "pathinfo")
+def _version(program: str) -> str:
+    return f"{program} -v | sed -n 's#.*Apache/\\([0-9.]*\\).*#httpd \\1#p'"
+
+
+def _prepare(rules: str, pathinfo: str) -> str:
+    """rules: the files of WordPress's own rewrite rules; pathinfo: the file of that vhost."""
+    return _HTTPD_PREPARE.replace("{rules}", rules).replace("{pathinfo}", pathinfo)
+
+
+def _debian(web: str, vhosts: tuple[str, ...], columns: tuple[Column, ...], more: str = "") -> Bed:
     return Bed(
-        web,
-        vhosts,
-        columns,
-        filled(_HTTPD_PREPARE),
-        reload,
-        f"{program} -v | sed -n 's#.*Apache/\\([0-9.]*\\).*#httpd \\1#p'",
-        filled(_HTTPD_PLACES) if snippets else "",
-        {
-            "main": (f"{main_folder}/zz-snippet.conf",),
-            "vhost": (f"{folder}/snippet-vhost",),
-            "htaccess": tuple(f"/var/www/{site}/.htaccess" for site in sites),
-            "mu_plugin": tuple(f"/var/www/{site}/wp-content/mu-plugins" for site in sites),
+        web=web,
+        vhosts=vhosts,
+        columns=columns,
+        prepare=_prepare("/var/www/blog/.htaccess", "/etc/apache2/sites-enabled/pathinfo.conf")
+        + more,
+        reload="apache2ctl configtest && systemctl reload apache2",
+        version=_version("apache2ctl"),
+        open_places=_HTTPD_PLACES,
+        places={
+            "main": ("/etc/apache2/conf-enabled/zz-snippet.conf",),
+            "vhost": ("/etc/apache2/snippet-vhost",),
+            "htaccess": tuple(f"{site}/.htaccess" for site in SITES),
+            "mu_plugin": MU_PLUGINS,
         },
-        (f"{main_folder}/zz-stamp.conf", 'Header always set X-Snippet "{number}"\n'),
+        stamp=("/etc/apache2/conf-enabled/zz-stamp.conf", _HTTPD_STAMP),
     )
 
-
-_DEBIAN = {
-    "folder": "/etc/apache2",
-    "vhost_folder": "/etc/apache2/sites-enabled",
-    "main_folder": "/etc/apache2/conf-enabled",
-    "program": "apache2ctl",
-    "reload": "apache2ctl configtest && systemctl reload apache2",
-}
 
 BEDS = (
     Bed(
@@ -151,41 +148,73 @@ BEDS = (
         columns=(Column(r"nginx, `\.php$`", *BLOG), Column("nginx, PATH_INFO", *PATHINFO)),
         prepare=_NGINX_PREPARE,
         reload="nginx -t -q && systemctl reload nginx",
-        version="nginx -v 2>&1 | sed 's#.*nginx/#nginx #'",
+        version=_NGINX_VERSION,
         open_places=_NGINX_PLACES,
         places={
             "http": ("/etc/nginx/conf.d/snippet.conf",),
             "server_start": ("/etc/nginx/snippet-start",),
             "server_end": ("/etc/nginx/snippet-end",),
-            "mu_plugin": tuple(
-                f"/var/www/{site}/wp-content/mu-plugins" for site in ("blog", "pathinfo")
-            ),
+            "mu_plugin": MU_PLUGINS,
         },
         stamp=("/etc/nginx/conf.d/stamp.conf", 'add_header X-Snippet "{number}" always;\n'),
     ),
-    _httpd(
+    _debian(
         "httpd",
+        ("pathinfo",),
         (
             Column("httpd, SetHandler", *BLOG),
             Column("httpd, ProxyPassMatch", *PATHINFO),
-            Column("httpd, encoded slashes", 8082, "blog.example"),
+            Column("httpd, encoded slashes", 8082, "blog.example", snippets=False),
         ),
-        ("pathinfo",),
-        snippets=True,
-        **_DEBIAN,
+        more=_ENCODED,
     ),
-    _httpd(
-        "httpd-prefork",
-        (Column("httpd, mod_php", *BLOG),),
-        (),
-        snippets=True,
-        **_DEBIAN,
+    _debian("httpd-prefork", (), (Column("httpd, mod_php", *BLOG),)),
+    Bed(
+        web="httpd-rhel",
+        vhosts=("pathinfo",),
+        columns=(
+            Column("RHEL, SetHandler", *BLOG),
+            Column("RHEL, ProxyPassMatch", *PATHINFO),
+        ),
+        prepare=_prepare("/var/www/blog/.htaccess", "/etc/httpd/conf.d/pathinfo.conf"),
+        reload="httpd -t && systemctl reload httpd",
+        version=_version("httpd"),
+    ),
+    Bed(
+        web="httpd-bitnami",
+        vhosts=("pathinfo",),
+        columns=(
+            Column("Bitnami, SetHandler", *BLOG),
+            Column("Bitnami, ProxyPassMatch", *PATHINFO, snippets=False),
+        ),
+        prepare=_prepare(
+            "/opt/bitnami/apache/conf/vhosts/htaccess/wordpress-htaccess.conf",
+            "/opt/bitnami/apache/conf/vhosts/pathinfo-vhost.conf",
+        ),
+        reload="cd /opt/bitnami/apache/bin && ./apachectl configtest && ./apachectl graceful",
+        version=_version("/opt/bitnami/apache/bin/httpd"),
+        # It reads none of them, which is what a block there has to show.
+        places={
+            "htaccess": ("/opt/bitnami/wordpress/.htaccess", "/opt/bitnami/pathinfo/.htaccess")
+        },
+        stamp=("/opt/bitnami/apache/conf/vhosts/zz-stamp.conf", _HTTPD_STAMP),
+    ),
+    Bed(
+        web="mixed",
+        vhosts=("direct",),
+        columns=(
+            Column("httpd behind nginx", *BLOG),
+            Column("httpd past nginx", 8082, "second.example"),
+        ),
+        prepare=_prepare("/var/www/blog/.htaccess /var/www/second/.htaccess", "/nowhere"),
+        reload="apache2ctl configtest && systemctl reload apache2",
+        version=f"{_NGINX_VERSION}\n{_version('apache2ctl')}",
     ),
 )
 
-
 _VERSIONS = r"""
-php -r 'printf("PHP %d.%d.%d\n", PHP_MAJOR_VERSION, PHP_MINOR_VERSION, PHP_RELEASE_VERSION);'
+php=$(command -v php || echo /opt/bitnami/php/bin/php)
+"$php" -r 'echo "PHP ", PHP_VERSION, "\n";'
 find / -xdev -path '*/wp-includes/version.php' -exec sed -n 's/^$wp_version = /WordPress /p' {} + |
     head -n 1 | tr -d "';"
 """

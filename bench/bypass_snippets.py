@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 from ansible_collections.wpward.wordpress.plugins.module_utils.http_client import Request, fetch
 from testbed import podman
+from testbed.shell import say
 
 from bench import bypass_ask, bypass_hosts
 from bench.bypass_hosts import Bed, Column
@@ -85,6 +86,7 @@ class _Workbench:
 
     def __init__(self, bed: Bed) -> None:
         self._bed = bed
+        self.columns = [column for column in bed.columns if column.snippets]
         self.host = bypass_hosts.up(bed)
         self._number = 0
         self._htaccess = {path: self._read(path) for path in bed.places.get("htaccess", ())}
@@ -99,7 +101,7 @@ class _Workbench:
         files = {**before, **self._files(snippet.places if snippet else {})}
         self._write({**files, stamp: text.replace("{number}", str(self._number))})
         bypass_hosts.run(self.host, self._bed.reload)
-        for column in self._bed.columns:
+        for column in self.columns:
             self._wait(column)
 
     def server(self, column: Column) -> Server:
@@ -111,9 +113,6 @@ class _Workbench:
 
     def _files(self, parts: Mapping[str, str], present: bool = True) -> dict[str, str | None]:
         """Every file of every place with its text: nothing, where `parts` has nothing for it."""
-        unknown = sorted(set(parts) - set(self._bed.places))
-        if unknown:
-            raise ValueError(f"there is no place '{unknown[0]}' on {self._bed.web}")
         files: dict[str, str | None] = {}
         for place, paths in self._bed.places.items():
             text = parts.get(place, "")
@@ -160,19 +159,21 @@ def try_all(
     """
     harmless = lookalikes()
     found = {}
+    places = set(bed.places)
     workbench = _Workbench(bed)
     try:
         workbench.apply(None)
         usual = {
             column: bypass_ask.statuses(harmless, workbench.server(column))
-            for column in bed.columns
+            for column in workbench.columns
         }
         for snippet in snippets:
-            if snippet.server not in (bed.server, "any"):
+            if snippet.server not in (bed.server, "any") or not set(snippet.places) <= places:
                 continue
             workbench.apply(snippet)
+            say(f"{bed.web}: {snippet.name}")
             sections = SECTIONS[snippet.closes]
-            for column in bed.columns:
+            for column in workbench.columns:
                 server = workbench.server(column)
                 rows = [row for row in was_open[column.title] if row.section in sections]
                 verdicts = bypass_ask.verdicts(rows, server)

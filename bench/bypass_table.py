@@ -32,6 +32,11 @@ words that tell whether an account exists, is open.
 | `-` | never open | closed as well |
 | **OPEN** | | still open |
 
+Every site has a rewrite rule of its own as well, from `/api/rpc` to `xmlrpc.php`. *PATH_INFO* has
+`merge_slashes off`; *ProxyPassMatch* has `MergeSlashes Off` and `AllowEncodedSlashes On`; *encoded
+slashes* is SetHandler with `AllowEncodedSlashes On`. *httpd past nginx* is the virtual host of a
+httpd behind nginx that is asked directly.
+
 What the web server lets pass to the guard are requests that no rule on a URL can tell from harmless
 ones (names in a body, in `_embed`, in a feed), and forms that it leaves to PHP on purpose.
 """
@@ -42,6 +47,8 @@ SNIPPETS = """\
 How many of the requests that are open without any block are still open with each of these in the
 place of wpward. *Refused as well* names harmless requests that a block refuses or redirects on one
 of the columns. The texts, and where each was put, are in [bench/snippets](../bench/snippets).
+Bitnami's virtual hosts do not read `.htaccess`, so blocks for it were tried there too; other empty
+cells were not measured.
 """
 
 

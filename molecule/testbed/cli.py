@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from testbed import clients, flood, hosts, images, prerequisites
+from testbed import clients, flood, hosts, images, prerequisites, virtual_hosts
 from testbed.constants import DEFAULT_NETWORK, MORE_VHOSTS, SUITES, VHOSTS, WEB_SERVERS
 from testbed.shell import TestbedError
 
@@ -98,7 +98,7 @@ def _dispatch(arguments: argparse.Namespace) -> str:
             arguments.name,
             suite=arguments.suite,
             web=arguments.web,
-            vhosts=hosts.parse_vhosts(arguments.vhosts),
+            vhosts=virtual_hosts.parse(arguments.vhosts),
             network=arguments.network,
             reset=arguments.reset,
         ).as_json()

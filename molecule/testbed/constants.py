@@ -78,7 +78,8 @@ class Program:
     """A web server program of a host and where its virtual hosts are.
 
     `folder` has their files in this test bed, `available` in the host, and `enabled` is where one
-    that is on has to be: a link there, or a copy. `{}` stands for its name.
+    that is on has to be: a link there, or a copy. `{}` stands for its name. `more` is what its file
+    is called in the folders of `more/`, where it has any.
     """
 
     folder: str
@@ -88,6 +89,7 @@ class Program:
     check: tuple[str, ...]
     reload: tuple[str, ...]
     linked: bool = True
+    more: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ _NGINX = Program(
     enabled="/etc/nginx/sites-enabled/{}",
     check=("nginx", "-t", "-q"),
     reload=("systemctl", "reload", "nginx"),
+    more="nginx",
 )
 _HTTPD = Program(
     folder="httpd",
@@ -117,6 +120,7 @@ _HTTPD = Program(
     enabled="/etc/apache2/sites-enabled/{}.conf",
     check=("apache2ctl", "configtest"),
     reload=("systemctl", "reload", "apache2"),
+    more="httpd.conf",
 )
 _HTTPD_RHEL = replace(
     _HTTPD,
@@ -125,23 +129,36 @@ _HTTPD_RHEL = replace(
     check=("httpd", "-t"),
     reload=("systemctl", "reload", "httpd"),
     linked=False,
+    more="",
+)
+_HTTPD_BITNAMI = replace(
+    _HTTPD_RHEL,
+    enabled="/opt/bitnami/apache/conf/vhosts/{}-vhost.conf",
+    check=("/opt/bitnami/apache/bin/apachectl", "configtest"),
+    reload=("/opt/bitnami/apache/bin/apachectl", "graceful"),
 )
 WEB_SERVERS = {
     "nginx": WebServer(None, "nginx", (_NGINX,)),
     "httpd": WebServer("nginx", "httpd", (_HTTPD,)),
     "httpd-prefork": WebServer("httpd", "httpd", (_HTTPD,)),
     "httpd-rhel": WebServer("httpd", "httpd", (_HTTPD_RHEL,)),
+    "httpd-bitnami": WebServer("httpd", "httpd", (_HTTPD_BITNAMI,)),
     # The server behind first: the one in front is asked whether all is well.
     "mixed": WebServer(
         "httpd",
         "mixed",
-        (replace(_HTTPD, folder="mixed/httpd"), replace(_NGINX, folder="mixed/nginx")),
+        (
+            replace(_HTTPD, folder="mixed/httpd", more=""),
+            replace(_NGINX, folder="mixed/nginx", more=""),
+        ),
     ),
 }
 
 DEFAULT_VHOST = "blog"
 VHOSTS = ("second", "tls", "sub", "pathinfo", "static", "twin")
-MORE_VHOSTS = ("direct",)
+MORE_VHOSTS = (
+    "direct", "network", "subdomains", "moved", "pair", "v6", "socket", "awkward",
+)  # fmt: skip
 """Not known to every web server."""
 
 

@@ -15,24 +15,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from testbed import images, podman
+from testbed import images, podman, virtual_hosts
 from testbed.constants import (
     CONTAINER_PREFIX,
     DEFAULT_NETWORK,
-    DEFAULT_VHOST,
     LABEL,
-    MORE_VHOSTS,
     PLAIN_USER,
     ROOT_USER,
     SUDO_USER,
-    VHOSTS,
-    WEB_SERVERS,
 )  # fmt: skip
 from testbed.shell import TestbedError, cache_dir, locked, run, say
 
 HOST_NUMBERS = range(10, 100)
 BOOT_SECONDS = 90
-HERE = Path(__file__).resolve().parent
 
 
 @dataclass(frozen=True)
@@ -62,16 +57,6 @@ def container_name(name: str) -> str:
             f"{name!r} is no host name: use up to 40 of a-z, 0-9 and -, not starting with -"
         )
     return CONTAINER_PREFIX + name
-
-
-def parse_vhosts(text: str) -> list[str]:
-    """The names of a comma-separated list, in the table's order; the default vhost is always on."""
-    wanted = {name for name in re.split(r"[,\s]+", text) if name} - {DEFAULT_VHOST}
-    known = (*VHOSTS, *MORE_VHOSTS)
-    unknown = sorted(wanted - set(known))
-    if unknown:
-        raise TestbedError(f"vhost {unknown[0]!r} is not one of {', '.join(known)}")
-    return [name for name in known if name in wanted]
 
 
 def free_number(numbers: range, taken: Iterable[int], count: int = 1, after: int = 0) -> int:
@@ -225,29 +210,6 @@ def _wait_answering(name: str, address: str) -> None:
             time.sleep(0.2)
 
 
-def _check_vhosts(web: str, vhosts: Sequence[str]) -> None:
-    for vhost in vhosts:
-        files = [
-            HERE / program.folder / f"{vhost}{program.suffix}"
-            for program in WEB_SERVERS[web].programs
-        ]
-        if not any(path.exists() for path in files):
-            raise TestbedError(f"web server {web} has no vhost {vhost!r}")
-
-
-def _enable_vhosts(container: str, web: str, vhosts: Sequence[str]) -> None:
-    if not vhosts:
-        return
-    for program in WEB_SERVERS[web].programs:
-        put = ["ln", "-srfn"] if program.linked else ["cp"]
-        for vhost in vhosts:
-            if (HERE / program.folder / f"{vhost}{program.suffix}").exists():
-                places = (program.available.format(vhost), program.enabled.format(vhost))
-                podman.execute(container, [*put, *places])
-        podman.execute(container, program.check)
-        podman.execute(container, program.reload)
-
-
 def inventory(name: str, address: str, folder: Path, private_key: Path) -> str:
     """An Ansible inventory of one host, in group `wordpress`, reached by real SSH."""
     options = {
@@ -286,7 +248,7 @@ def _describe(name: str) -> Host:
         image=labels[f"{LABEL}.image"],
         suite=labels[f"{LABEL}.suite"],
         web=labels[f"{LABEL}.web"],
-        vhosts=parse_vhosts(labels[f"{LABEL}.vhosts"]),
+        vhosts=virtual_hosts.parse(labels[f"{LABEL}.vhosts"]),
         address=net["IPAddress"],
         address6=net["GlobalIPv6Address"] or None,
         pid=found["State"]["Pid"],
@@ -332,17 +294,18 @@ def up(
 ) -> Host:
     """A healthy host of that name: the one that runs if it is what is asked for, else a new one.
 
-    vhosts are names of constants.VHOSTS. With reset the host is made anew from its image in any
-    case. Raises TestbedError where it cannot be had.
+    vhosts are names of constants.VHOSTS and MORE_VHOSTS. With reset the host is made anew from its
+    image in any case. Raises TestbedError where it cannot be had.
     """
     container = container_name(name)
     image = images.web_image(suite, web)
-    _check_vhosts(web, vhosts)
+    virtual_hosts.check(web, vhosts)
     labels = {
         f"{LABEL}.image": image,
         f"{LABEL}.suite": suite,
         f"{LABEL}.web": web,
         f"{LABEL}.vhosts": ",".join(vhosts),
+        f"{LABEL}.more": virtual_hosts.fingerprint(vhosts),
     }
     with locked("network"):
         net = podman.network(network, create=True)
@@ -371,7 +334,7 @@ def up(
         podman.podman("start", container)
         _wait_booted(container)
         _authorize(container, private_key())
-        _enable_vhosts(container, web, vhosts)
+        virtual_hosts.enable(container, web, vhosts)
         host = _describe(name)
         _write_access_files(host)
         _wait_answering(name, host.address)
@@ -432,7 +395,7 @@ def status() -> list[dict[str, Any]]:
                 "state": found["State"]["Status"],
                 "address": net.get("IPAddress") or None,
                 "image": labels[f"{LABEL}.image"],
-                "vhosts": parse_vhosts(labels.get(f"{LABEL}.vhosts", "")),
+                "vhosts": virtual_hosts.parse(labels.get(f"{LABEL}.vhosts", "")),
             }
         )
     return rows

@@ -72,7 +72,20 @@ def endpoint_notes(evidence: dict[str, Any], checked: dict[str, Any]) -> list[st
             for site in evidence["sites"]
             if site["xmlrpc_plugins"]
         ]
-    return notes
+    return notes + _judged_twice(evidence, checked["policy"])
+
+
+def _judged_twice(evidence: dict[str, Any], policy: dict[str, str]) -> list[str]:
+    """httpd lets nginx's requests through only where none of its virtual hosts has others."""
+    rows = [row for row in evidence["vhosts"] if row["server"] == "httpd" and row["sites"]]
+    fronted = [f"{row['file']}:{row['line']}" for row in rows if row.get("fronted")]
+    if not fronted or len(fronted) == len(rows) or TRUSTED not in policy.values():
+        return []
+    return [
+        f"nginx stands in front of {', '.join(fronted)}, but not in front of all of httpd, so "
+        "httpd judges what nginx passes on too: it must know the real client (mod_remoteip), or it "
+        "refuses trusted clients there."
+    ]
 
 
 class FilterModule:

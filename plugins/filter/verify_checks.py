@@ -184,7 +184,7 @@ def _one_of_each_family(networks: list[str]) -> list[str]:
 
 
 def _outside(
-    listen: dict[str, Any], _vhost: dict[str, Any], evidence: dict[str, Any], address: str
+    listen: dict[str, Any], vhost: dict[str, Any], evidence: dict[str, Any], address: str
 ) -> str:
     """The address at which the controller meets this server block."""
     wanted = listen["address"]
@@ -194,10 +194,29 @@ def _outside(
     if wanted not in _WILDCARDS:
         # Behind address translation the host does not know the address it is reached by.
         return str(wanted) if wanted in own and set(_resolved(address)) & set(own) else address
-    if ":" not in address or ":" in wanted:
-        # With ipv6only=off a socket for :: takes IPv4 as well.
-        return address
-    return next((one for one in own if ":" not in one and not _is_local(one)), address)
+    taken = _taken(listen, vhost, evidence)
+    free = [
+        one
+        for one in own
+        if (":" in one) == (":" in wanted) and not _is_local(one) and one not in taken
+    ]
+    if ":" in address and ":" not in wanted:
+        return next(iter(free), address)
+    if taken and set(_resolved(address)) & taken:
+        return next(iter(free), "")
+    # With ipv6only=off a socket for :: takes IPv4 as well.
+    return address
+
+
+def _taken(listen: dict[str, Any], vhost: dict[str, Any], evidence: dict[str, Any]) -> set[str]:
+    """The addresses at which other server blocks are more specific than one of any address."""
+    return {
+        other["address"]
+        for one in evidence["vhosts"]
+        if one["id"] != vhost["id"]
+        for other in one["listens"]
+        if other.get("port") == listen["port"]
+    }
 
 
 def _resolved(address: str) -> list[str]:
@@ -210,17 +229,11 @@ def _resolved(address: str) -> list[str]:
 def _inside(
     listen: dict[str, Any], vhost: dict[str, Any], evidence: dict[str, Any], _address: str
 ) -> str:
-    """An address of the host at which nginx picks this server block and no more specific one."""
+    """An address of the host at which this server block is picked and no more specific one."""
     if listen["address"] not in _WILDCARDS:
         return str(listen["address"])
     loopback = _WILDCARDS[listen["address"]]
-    taken = {
-        other["address"]
-        for one in evidence["vhosts"]
-        if one["id"] != vhost["id"]
-        for other in one["listens"]
-        if other.get("port") == listen["port"]
-    }
+    taken = _taken(listen, vhost, evidence)
     own = [a for a in evidence["host"].get("addresses", []) if (":" in a) == (":" in loopback)]
     return next((a for a in [loopback, *own] if a not in taken), "")
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence
 
+from ansible_collections.wpward.wordpress.plugins.module_utils import systemd_unit
 from ansible_collections.wpward.wordpress.plugins.module_utils.files import (
     is_file,
     path_text,
@@ -42,14 +43,6 @@ def is_roots(path: str) -> bool:
         if info.st_uid or info.st_mode & others:
             return False
     return True
-
-
-def _reloadable(unit: str, pid: int) -> bool:
-    """Whether the unit is this server's own and knows how to reload. A server that somebody
-    started from a shell lies in the unit of something else."""
-    code, stdout, _stderr = run(["systemctl", "show", unit, "-p", "MainPID", "-p", "CanReload"])
-    said = dict(re.findall(r"^(\w+)=(.*)$", stdout.decode("utf-8", "replace"), re.MULTILINE))
-    return code == 0 and said.get("MainPID") == str(pid) and said.get("CanReload") == "yes"
 
 
 @dataclass(frozen=True)
@@ -108,23 +101,20 @@ class Control:
                 return [path]
         return None
 
-    def _unit(self, layout: str) -> str | None:
+    def _by_unit(self, layout: str) -> list[str] | None:
         if layout == "bitnami":
             # Its only unit is the whole stack's, the database among it.
             return None
-        if self.master is None:
-            return _USUAL_UNITS.get(layout)
-        unit = self.master.unit
-        if unit is None or not _reloadable(unit, self.master.pid):
-            return None
-        return unit[: -len(".service")] if unit.endswith(".service") else unit
+        if self.master is not None:
+            return systemd_unit.reload_command(self.master)
+        unit = _USUAL_UNITS.get(layout)
+        return ["systemctl", "reload", unit] if unit else None
 
     def describe(self, layout: str) -> dict[str, list[str]]:
         """``test`` and ``reload`` as whole command lines."""
         script = self._script(layout)
-        unit = self._unit(layout)
+        reload = self._by_unit(layout)
         test = [*script, "configtest"] if script else self._by_binary(["-t"])
-        if unit is not None:
-            return {"test": test, "reload": ["systemctl", "reload", unit]}
-        reload = [*script, "graceful"] if script else self._by_binary(["-k", "graceful"])
+        if reload is None:
+            reload = [*script, "graceful"] if script else self._by_binary(["-k", "graceful"])
         return {"test": test, "reload": reload}

@@ -38,6 +38,7 @@ _WILDCARDS = "*?["
 _ENABLED = "conf-enabled"
 _FOR_VHOSTS = frozenset({"sites-enabled", "vhosts", "vhosts.d", "vhost.d"})
 _FOR_MODULES = frozenset({"conf.modules.d", "mods-enabled"})
+"""Directories that a package manager or a panel thinks are its own."""
 _CPANEL = "/usr/local/cpanel"
 _CPANEL_INCLUDES = ("pre_main_global.conf", "post_virtualhost_global.conf")
 _PLESK = "/etc/psa/psa.conf"
@@ -112,10 +113,10 @@ def _candidates(config: Config) -> Iterator[tuple[tuple[bool, ...], str]]:
         if path is None:
             continue
         readers = [pattern for pattern in patterns if _reads(pattern, path)]
-        if len(readers) > 1:
-            continue
         directory = posixpath.dirname(path)
         name = posixpath.basename(directory)
+        if len(readers) > 1 or name in _FOR_MODULES:
+            continue
         against = (
             # An include that names us is somebody's wish.
             not posixpath.basename(include.pattern).startswith(FILE_NAME.split(".")[0]),
@@ -124,7 +125,6 @@ def _candidates(config: Config) -> Iterator[tuple[tuple[bool, ...], str]]:
             name != _ENABLED,
             # What we write may need a module that is loaded further down.
             include.modules < config.modules,
-            name in _FOR_MODULES,
             name in _FOR_VHOSTS or directory in with_vhosts,
         )
         yield against, path

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Iterable, Iterator, Sequence
 
 from ansible_collections.wpward.wordpress.plugins.module_utils import httpd_logs
@@ -26,6 +26,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.vhosts import (
 _ADDRESS = re.compile(r"(?P<address>\[[^\]]*\]|[^:\[\]]+)(?::(?P<port>\d+|\*))?$")
 _LISTEN = re.compile(r"(?:(?P<address>\[[^\]]*\]|[^:\[\]]+):)?(?P<port>\d+)$")
 _SERVER_NAME = re.compile(r"(?:https?://)?(?P<name>[^:/]+|\[[^\]]*\])(?::\d+)?$")
+_PROXY_PROTOCOL = "remoteipproxyprotocol"
 _ANY = ("*", "_default_", "0.0.0.0")
 
 
@@ -227,18 +228,26 @@ class _Reader:
     def all(self) -> list[HttpdVhost]:
         found: list[HttpdVhost] = []
         main_tls = is_on(self._main, "sslengine") or False
+        main_proxied = is_on(self._main, _PROXY_PROTOCOL) or False
         for one in self._config.directives:
             if one.name != "virtualhost" or one.block is None:
                 continue
             own_tls = is_on(one.block, "sslengine")
             tls = main_tls if own_tls is None else own_tls
-            listens = [listen for word in one.args for listen in self._listen(word, tls)]
+            own_proxied = is_on(one.block, _PROXY_PROTOCOL)
+            proxied = main_proxied if own_proxied is None else own_proxied
+            listens = [
+                replace(listen, proxy_protocol=proxied)
+                for word in one.args
+                for listen in self._listen(word, tls)
+            ]
             found.append(self._vhost(one.block, one.file, one.line, listens, one.args))
         # A file that is included twice makes the same virtual hosts twice.
         unique = list({vhost.id: vhost for vhost in reversed(found)}.values())[::-1]
         uncovered = self._uncovered(unique)
         if uncovered:
-            unique.insert(0, self._vhost(self._main, self._config.path, 0, uncovered))
+            listens = [replace(one, proxy_protocol=main_proxied) for one in uncovered]
+            unique.insert(0, self._vhost(self._main, self._config.path, 0, listens))
         resolve_defaults(unique)
         return unique
 

@@ -11,6 +11,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils import (
     nginx_discovery,
     nginx_stack,
     nginx_vhosts,
+    systemd_unit,
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.files import real_path
 from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_config import Config
@@ -52,6 +53,12 @@ def _read_config(build: Build, binary: str, problems: Problems) -> tuple[Config,
     return config, test
 
 
+def _control(binary: str, build: Build, master: Process | None) -> dict[str, list[str]]:
+    argv = [binary, "-p", build.prefix, "-c", build.config_path]
+    by_unit = systemd_unit.reload_command(master) if master else None
+    return {"test": [*argv, "-t"], "reload": by_unit or [*argv, "-s", "reload"]}
+
+
 def _report_masters(masters: Sequence[Process], version: str, problems: Problems) -> None:
     if not masters:
         problems.add("nginx_not_running", f"nginx {version} is installed but not running.")
@@ -85,6 +92,7 @@ def discover(running: Sequence[Process], problems: Problems) -> NginxServer | No
         "prefix": build.prefix,
         "running": master is not None,
         "unit": master.unit if master else None,
+        "control": _control(binary, build, master),
         "config_test": {"ok": test.ok, "message": test.message},
         "config_newer_than_workers": nginx_discovery.newer_than_workers(config, running),
         "http_include_directory": directory,

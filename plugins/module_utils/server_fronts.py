@@ -43,11 +43,27 @@ def _literal_names(vhost: VirtualHost) -> list[str]:
     return [name.lower() for name in vhost.server_names if _is_literal(name)]
 
 
-def _has_name(vhost: VirtualHost, name: str) -> bool:
-    return any(
-        name == one.lower() or (one.startswith("*.") and name.endswith(one[1:].lower()))
-        for one in vhost.server_names
-    )
+class _Names:
+    """Finds virtual hosts by a name that a client may ask for."""
+
+    def __init__(self, vhosts: Sequence[VirtualHost]) -> None:
+        self._by_name: dict[str, list[VirtualHost]] = {}
+        self._by_ending: list[tuple[str, VirtualHost]] = []
+        self._owners: dict[str, set[str]] = {}
+        for vhost in vhosts:
+            for name in (one.lower() for one in vhost.server_names):
+                if name.startswith(("*.", ".")):
+                    self._by_ending.append((name.lstrip("*"), vhost))
+                if not name.startswith("*."):
+                    self._by_name.setdefault(name.lstrip("."), []).append(vhost)
+
+    def owners(self, name: str) -> set[str]:
+        """The ids of those that answer to a name."""
+        if name not in self._owners:
+            found = self._by_name.get(name, [])
+            ending = [one for ending, one in self._by_ending if name.endswith(ending)]
+            self._owners[name] = {one.id for one in (*found, *ending)}
+        return self._owners[name]
 
 
 def _passes(level: Sequence[Directive]) -> Iterator[str]:
@@ -79,6 +95,9 @@ class Fronts:
         self._http = [
             one for block in blocks(config, "http") for one in config.expand(block.block or ())
         ]
+        self._of_httpd = _Names(httpd)
+        self._of_nginx = _Names(vhosts)
+        self._answers: dict[tuple[object, ...], list[HttpdVhost]] = {}
         self._astray = False
         for server in self._servers:
             found = {
@@ -92,8 +111,8 @@ class Fronts:
         """The server block by which clients know a virtual host of httpd: one that has its name,
         else any that passes requests on to it; None where there is none."""
         fronts = [one.vhost for one in self._servers if vhost.id in one.vhost.fronts]
-        names = _literal_names(vhost)
-        named = [one for one in fronts if any(_has_name(one, name) for name in names)]
+        by_name = {owner for name in _literal_names(vhost) for owner in self._of_nginx.owners(name)}
+        named = [one for one in fronts if one.id in by_name]
         return next(iter(named + fronts), None)
 
     def attribute(self, sites: Sequence[Site]) -> None:
@@ -135,35 +154,40 @@ class Fronts:
         self, server: Server, location: Location, uri: str
     ) -> Iterator[tuple[HttpdVhost, Target]]:
         for target in self._targets(server, location, uri):
-            answers = [
-                (vhost, nginx_proxy.listens(vhost, target, self._own)) for vhost in self._httpd
-            ]
-            listening = [vhost for vhost, answer in answers if answer is not False]
-            default = [vhost for vhost, answer in answers if answer is None]
-            for vhost in self._answering(server, location, target, listening, default):
+            host = self._host(server, location, target)
+            key = (server.vhost.id, host, target.address, target.port, target.unix)
+            if key not in self._answers:
+                self._answers[key] = self._answering(server, host, target)
+            for vhost in self._answers[key]:
                 yield vhost, target
 
-    def _answering(
-        self,
-        server: Server,
-        location: Location,
-        target: Target,
-        listening: Sequence[HttpdVhost],
-        default: Sequence[HttpdVhost],
-    ) -> list[HttpdVhost]:
+    def _answering(self, server: Server, host: str, target: Target) -> list[HttpdVhost]:
         """The virtual hosts that httpd may choose among those that listen there."""
-        host = self._host(server, location, target)
+        answers = [(one, nginx_proxy.listens(one, target, self._own)) for one in self._httpd]
+        listening = {one.id for one, answer in answers if answer is not False}
+        default = {one.id for one, answer in answers if answer is None}
         if "$" not in host:
-            name = host.partition(":")[0].lower()
-            return [one for one in listening if _has_name(one, name)] or list(default)
-        if host.partition(":")[0] not in nginx_proxy.SAME_HOST:
-            return list(listening)
-        names = set(_literal_names(server.vhost)) | self._strange_names(server, listening)
-        found = [one for one in listening if any(_has_name(one, name) for name in names)]
-        unknown = any(not any(_has_name(one, name) for one in listening) for name in names)
-        if unknown or self._takes_any_name(server):
-            found += [one for one in default if one not in found]
-        return found
+            chosen = self._of_httpd.owners(host.partition(":")[0].lower()) & listening or default
+        elif host.partition(":")[0] in nginx_proxy.SAME_HOST:
+            chosen = self._by_own_names(server, listening, default)
+        else:
+            chosen = listening
+        return [one for one in self._httpd if one.id in chosen]
+
+    def _by_own_names(self, server: Server, listening: set[str], default: set[str]) -> set[str]:
+        """Those that answer to the names by which nginx chooses a server block."""
+        chosen: set[str] = set()
+        for name in _literal_names(server.vhost):
+            chosen |= self._of_httpd.owners(name) & listening or default
+        if not self._takes_any_name(server):
+            return chosen
+        # It gets the names of httpd's, too, that no server block has.
+        for vhost in self._httpd:
+            if vhost.id in listening and any(
+                self._of_nginx.owners(name) <= {server.vhost.id} for name in _literal_names(vhost)
+            ):
+                chosen.add(vhost.id)
+        return chosen | default
 
     def _host(self, server: Server, location: Location, target: Target) -> str:
         host = nginx_proxy.host_header(server, location, target)
@@ -181,18 +205,6 @@ class Fronts:
     def _takes_any_name(self, server: Server) -> bool:
         names = server.vhost.server_names
         return not all(map(_is_literal, names)) or any(one.default for one in server.vhost.listens)
-
-    def _strange_names(self, server: Server, listening: Sequence[HttpdVhost]) -> set[str]:
-        """Names of httpd's that no server block of nginx has, so that one that takes any name gets
-        them."""
-        if not self._takes_any_name(server):
-            return set()
-        return {
-            name
-            for vhost in listening
-            for name in _literal_names(vhost)
-            if not any(_has_name(one.vhost, name) for one in self._servers if one is not server)
-        }
 
     def _keeps_path(self, server: Server, vhost: HttpdVhost, site: Site) -> bool:
         """Whether requests for a site come to its virtual host under the path they were sent to."""

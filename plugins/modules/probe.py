@@ -138,6 +138,11 @@ evidence:
         unit:
           description: Its systemd unit; null where it has none.
           type: str
+        control:
+          description: >-
+            The commands that C(test) and C(reload) the configuration, each as a list of words:
+            by the unit where that is nginx's own, else by the binary.
+          type: dict
         config_test:
           description: C(ok) and C(message) of nginx's own test of the files on disk.
           type: dict

@@ -36,14 +36,16 @@ KINDS = (
         "self_proxy",
         "The server passes XML-RPC on to itself",
         HIGH,
-        "A `proxy_pass` leads back to the location it stands in. One single request then goes "
-        "round until connections or open files run out: 500 and 502, `Too many open files`, "
-        "`worker_connections are not enough`. Higher limits only let the loop eat more.",
+        "A `proxy_pass` (httpd: `ProxyPass`) leads back to the place it stands in. One single "
+        "request then goes round until connections or open files run out: 500 and 502, `Too many "
+        "open files`, `worker_connections are not enough`. Higher limits only let the loop eat "
+        "more.",
         "Strangers are refused before they come to the loop. The location itself is yours to "
         "remove; until then a trusted client still runs into it.",
         "Remove the proxy_pass. A trusted client has to be let through to the site's own PHP "
         "location instead.",
         nginx=CLOSE_XMLRPC_NGINX,
+        httpd=CLOSE_XMLRPC_HTTPD,
         remedies=(ENDPOINTS,),
     ),
     Kind(
@@ -96,7 +98,7 @@ location = /xmlrpc.php {
         "only sessions that log in read that file, services get their limits from systemd.",
         "The limit is set by a drop-in of the unit and proven on the running process.",
         "Set it in a drop-in and restart; a reload is not enough.",
-        shell="systemctl edit nginx         # [Service] LimitNOFILE=16384\n"
+        shell="systemctl edit nginx         # or apache2, httpd: [Service] LimitNOFILE=16384\n"
         "systemctl restart nginx\n"
         "grep 'open files' /proc/$(systemctl show -p MainPID --value nginx)/limits",
         remedies=(CAPACITY,),

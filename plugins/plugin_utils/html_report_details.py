@@ -85,11 +85,15 @@ def _server(evidence: Mapping[str, Any]) -> Section | None:
     host = mapping(evidence.get("host"))
     system = mapping(host.get("os"))
     sites = rows(evidence.get("sites"))
-    rules = [
-        (rule.get("file"), rule.get("line"), rule.get("text"))
-        for vhost in rows(evidence.get("vhosts"))
-        for rule in rows(vhost.get("xmlrpc_rules"))
-    ]
+    vhosts = rows(evidence.get("vhosts"))
+    rules: list[tuple[object, ...]] = []
+    for vhost in vhosts:
+        for rule in rows(vhost.get("xmlrpc_rules")):
+            place = (rule.get("file"), rule.get("line"), rule.get("text"))
+            # A rule of httpd's main server stands in every virtual host.
+            if place not in rules:
+                rules.append(place)
+    fronts = sum(1 for vhost in vhosts if vhost.get("fronts"))
     return _section(
         "Server and sites",
         plural(len(sites), "WordPress site"),
@@ -99,7 +103,8 @@ def _server(evidence: Mapping[str, Any]) -> Section | None:
                 ("nginx", nginx.get("version")),
                 ("httpd", " ".join(texts([httpd.get("version"), httpd.get("mpm")]))),
                 ("Addresses", ", ".join(texts(host.get("addresses")))),
-                ("Virtual hosts", len(rows(evidence.get("vhosts")))),
+                ("Virtual hosts", len(vhosts)),
+                ("of them nginx in front of httpd", fronts or None),
             ]
         ),
         table(
@@ -353,7 +358,8 @@ def _read(evidence: Mapping[str, Any]) -> Section | None:
             ("Log", "Format", "From", "Files", "Read", "Time", "All of the window"),
             (
                 (
-                    log.get("path"),
+                    str(log.get("path"))
+                    + (" (the same requests as in others)" if log.get("repeats") else ""),
                     log.get("format") or NOTHING,
                     moment(log.get("since"))
                     + (" (further back, to the attack's start)" if log.get("extended") else ""),

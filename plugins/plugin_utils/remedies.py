@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.wpward.wordpress.plugins.module_utils.endpoint import OPEN
+from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_proxy import is_local
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.case import Case
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import Finding, mapping
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding_catalogue import BY_ID
@@ -46,11 +47,21 @@ def remedies(findings: Sequence[Finding], case: Case) -> list[dict[str, Any]]:
 
 def _can_refuse(case: Case) -> bool:
     """Whether every web server that serves a site here is one that role endpoints configures."""
-    serving = {vhost.get("server") for vhost in case.part("vhosts") if vhost.get("sites")}
     httpd = mapping(case.evidence.get("httpd"))
-    if "httpd" in serving and httpd.get("conf_refusal"):
+    serves = any(
+        vhost.get("server") == "httpd" and vhost.get("sites") and not _is_behind_nginx_only(vhost)
+        for vhost in case.part("vhosts")
+    )
+    if serves and (httpd.get("conf_refusal") or not httpd.get("conf_file", True)):
         return False
     return bool(case.evidence.get("nginx")) or bool(httpd)
+
+
+def _is_behind_nginx_only(vhost: Mapping[str, Any]) -> bool:
+    """Whether nobody reaches a virtual host but through the nginx of the same host."""
+    return bool(vhost.get("fronted")) and all(
+        is_local(str(listen.get("address")), ()) for listen in vhost.get("listens") or ()
+    )
 
 
 def _calls(finding: Finding, role: str, policy: Mapping[str, str]) -> bool:

@@ -164,10 +164,10 @@ BAD_INPUT = {
         {},
         ["no WordPress"],
     ),
-    "no nginx": (
+    "no web server": (
         "systemctl stop nginx; mv /usr/sbin/nginx /usr/sbin/nginx.away; mv /etc/nginx /etc/gone",
         {},
-        ["no nginx"],
+        ["neither nginx nor Apache httpd"],
     ),
     "state directory full": (
         "mkdir -p /var/lib/wpward; mount -t tmpfs -o size=4k,mode=0700 tmpfs /var/lib/wpward",

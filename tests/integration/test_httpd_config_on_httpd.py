@@ -19,7 +19,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.httpd_conditions 
 from ansible_collections.wpward.wordpress.plugins.module_utils.problems import Problems
 from testbed import hosts, podman
 
-from .conftest import MakeHost
+from .conftest import MakeHost, Playbook
 
 MODULES = "/usr/lib/apache2/modules"
 # Everything is written and read at the same place here and there.
@@ -263,3 +263,62 @@ def test_httpd_loads_the_same(host: hosts.Host, tmp_path: Path, seed: int) -> No
         read = [file for file in theirs(answer)["files"] if Path(file).name == name]
         assert len(read) == 1, (base, path, answer)
     assert len(placed) > 10
+
+
+ODD = r"""
+vhost() { printf '<VirtualHost %s>\n ServerName %s.example\n DocumentRoot /var/www/blog\n' "$1" "$2"
+          printf '%b</VirtualHost>\n' "${3:-}"; }
+cd /etc/apache2
+mkdir -p /srv/outside 'dir with space' sites.d/one sites.d/two plain.d/deep
+vhost '*:80' linked > /srv/outside/linked.conf
+ln -s /srv/outside/linked.conf sites-available/linked.conf
+ln -s ../sites-available/linked.conf sites-enabled/linked.conf
+printf '# caf\351 \377\nListen [::1]:8085\n' > sites-enabled/six.conf
+vhost '[::1]:8085' six ' ServerAlias caf\0351.example\n' >> sites-enabled/six.conf
+vhost '*:80' latin > "sites-enabled/$(printf 'lat\351').conf"
+printf 'NameVirtualHost *:80\n' > sites-enabled/old.conf
+vhost '*:80' old ' <Location /private>\n Order allow,deny\n Deny from all\n </Location>\n' \
+    >> sites-enabled/old.conf
+vhost '*:80' one > sites.d/one/vhost.conf
+vhost '*:80' two > sites.d/two/vhost.conf
+vhost '*:80' space > 'dir with space/x y.conf'
+vhost '*:80' deep > plain.d/deep/noext
+cat >> apache2.conf <<'END'
+IncludeOptional sites.d/*/vhost.conf
+Include "dir with space/*.conf"
+Include plain.d
+IncludeOptional /nowhere/*.conf
+END
+systemctl reload apache2
+"""
+
+
+def test_an_awkward_configuration_is_read_as_httpd_reads_it(
+    host: hosts.Host, playbook: Playbook
+) -> None:
+    podman.execute(host.container, ["sh", "-ec", ODD])
+    (report,) = playbook(host, "probe").proven().reports.values()
+    evidence = report["evidence"]
+    # httpd's own dump is the judge: no httpd_files_differ, no httpd_vhosts_differ.
+    assert {one["id"] for one in evidence["problems"]} == {"name_not_utf8"}
+    named = {name for one in evidence["vhosts"] for name in one["server_names"]}
+    odd = ["linked", "six", "latin", "old", "one", "two", "space", "deep", "caf\\xe9"]
+    assert named >= {f"{name}.example" for name in odd}
+    files = {name: one["file"] for one in evidence["vhosts"] for name in one["server_names"]}
+    assert files["linked.example"] == "/srv/outside/linked.conf"
+    (six,) = [one for one in evidence["vhosts"] if "six.example" in one["server_names"]]
+    assert [(one["address"], one["port"]) for one in six["listens"]] == [("::1", 8085)]
+    traps = [(one["id"], one["text"]) for one in evidence["traps"]]
+    assert sorted(traps) == [
+        ("httpd_old_syntax", "NameVirtualHost *:80"),
+        ("httpd_old_syntax", "Order allow,deny"),
+    ]
+
+    httpd = evidence["httpd"]
+    assert httpd["layout"] == "debian"
+    assert httpd["conf_file"] == "/etc/apache2/conf-available/wpward.conf"
+    assert httpd["conf_link"] == "/etc/apache2/conf-enabled/wpward.conf"
+    assert httpd["wpward"] is None
+    # Each command by itself, and without a variable, as the transaction runs it.
+    for words in httpd["control"].values():
+        podman.execute(host.container, ["env", "-i", "PATH=/usr/sbin:/usr/bin:/bin", *words])

@@ -223,15 +223,13 @@ def test_code_may_hold_what_a_table_is_made_of() -> None:
     assert code("a`b") == "`` a`b ``"
 
 
-def test_every_snippet_has_a_place_on_every_host_of_its_server() -> None:
+def test_every_snippet_has_a_place_on_every_host_made_for_its_server() -> None:
     snippets = bypass_snippets.load()
     names = [(snippet.closes, snippet.name) for snippet in snippets]
     assert len(set(names)) == len(names) > 30
     for bed in bypass_hosts.BEDS:
-        if not bed.open_places:
-            continue
         for snippet in snippets:
-            if snippet.server in (bed.server, "any"):
+            if bed.open_places and snippet.server in (bed.server, "any"):
                 assert set(snippet.places) <= set(bed.places), snippet.name
                 assert all(snippet.places.values()), snippet.name
 

@@ -449,3 +449,26 @@ def test_plugins_that_would_stop_working_are_named() -> None:
     )
     assert "unless their servers are among the trusted clients" in notes("trusted", ("jetpack",))[1]
     assert len(notes("open", ("jetpack",))) == 1
+
+
+@pytest.mark.parametrize(
+    ("policy", "fronted", "said"),
+    [
+        ("trusted", [True, False], True),
+        ("closed", [True, False], False),
+        ("trusted", [True, True], False),
+        ("trusted", [False, False], False),
+    ],
+)
+def test_trusted_clients_behind_nginx_may_be_strangers_to_httpd(
+    policy: str, fronted: list[bool], said: bool
+) -> None:
+    rows = [
+        row("httpd", fronted=one, file="/etc/httpd/x.conf", line=line, xmlrpc_rules=[])
+        for line, one in enumerate(fronted, 1)
+    ]
+    checked = check({"xmlrpc": policy}, ["192.0.2.7"])
+    found = endpoint_notes({"vhosts": rows, "sites": []}, checked)
+    assert bool(found) is said
+    if said:
+        assert found[0].startswith("nginx stands in front of /etc/httpd/x.conf:1, but not")

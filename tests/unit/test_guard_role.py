@@ -106,6 +106,7 @@ def test_the_plugin_is_one_php_file(tmp_path: Path) -> None:
         destination=str(destination),
         __guard_policy={"xmlrpc": "trusted", "rest_users": "closed"},
         __guard_trusted=["192.0.2.0/24", "2001:db8::/32"],
+        __guard_fronts=["127.0.0.0/8"],
         guard_neutral_login=False,
     )
     assert code == 0, said
@@ -116,6 +117,7 @@ def test_the_plugin_is_one_php_file(tmp_path: Path) -> None:
     assert "{{" not in plugin
     assert "\t'xmlrpc' => 'trusted',\n\t'rest_users' => 'closed',\n" in plugin
     assert "\t'192.0.2.0/24',\n\t'2001:db8::/32',\n" in plugin
+    assert "const FRONTS = array(\n\t'127.0.0.0/8',\n);" in plugin
     assert "const NEUTRAL_LOGIN = false;" in plugin
     assert "wpward.wordpress.guard" in plugin
 

@@ -9,7 +9,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.wpward.wordpress.plugins.module_utils import httpd_control
+from ansible_collections.wpward.wordpress.plugins.module_utils import (
+    httpd_control,
+    systemd_unit,
+)
 from ansible_collections.wpward.wordpress.plugins.module_utils.httpd_control import (
     Control,
     is_roots,
@@ -32,6 +35,7 @@ class Host:
         self.not_roots: set[str] = set()
         (base / "bin").mkdir()
         monkeypatch.setattr(httpd_control, "run", self.run)
+        monkeypatch.setattr(systemd_unit, "run", self.run)
         monkeypatch.setattr(httpd_control, "is_roots", lambda path: path not in self.not_roots)
         self.control = Control(
             binary=f"{base}/bin/httpd",

@@ -181,8 +181,10 @@ class TestWhichOfSeveral:
 
     def test_not_among_the_modules(self, layout: Layout) -> None:
         layout.make("conf.modules.d", "conf.d")
-        text = "Include conf.modules.d/*.conf\nIncludeOptional conf.d/*.conf\n"
+        modules = "Include conf.modules.d/*.conf\n"
+        text = modules + "IncludeOptional conf.d/*.conf\n"
         assert layout.file(text) == "ROOT/conf.d/wpward.conf"
+        assert layout.place(modules) is None
 
     def test_not_under_a_condition(self, layout: Layout) -> None:
         layout.make("a.d", "b.d")

@@ -108,6 +108,18 @@ def test_tls(httpd: Httpd) -> None:
     assert [one[1:3] for one in listens(vhost)] == [(80, False), (443, True)]
 
 
+def test_the_proxy_protocol(httpd: Httpd) -> None:
+    def proxied(own: str, main: str = "") -> list[bool]:
+        return [one.proxy_protocol for one in httpd.vhost(own, main).listens]
+
+    assert proxied("") == [False, False]
+    assert proxied("RemoteIPProxyProtocol On") == [True, True]
+    assert proxied("", "RemoteIPProxyProtocol On") == [True, True]
+    assert proxied("RemoteIPProxyProtocol Off", "RemoteIPProxyProtocol On") == [False, False]
+    (main,) = httpd.vhosts("RemoteIPProxyProtocol On\n", "Listen 80\n")
+    assert main.listens[0].proxy_protocol
+
+
 def test_the_first_of_an_address_is_its_default(httpd: Httpd) -> None:
     text = "<VirtualHost *:80>\nServerName {}\n</VirtualHost>\n"
     one, two = httpd.vhosts(text.format("a") + text.format("b"), "Listen 80\n")

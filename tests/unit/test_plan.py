@@ -163,6 +163,12 @@ def test_nothing_is_automated_where_no_web_server_can_be_closed() -> None:
     vhost = {"server": "httpd", "sites": [SITE]}
     assert automated({**evidence, "httpd": generated, "vhosts": [vhost]}) == set()
     assert automated({**evidence, "httpd": generated, "vhosts": []}) == {"endpoints", "guard"}
+    behind = {**vhost, "fronted": True, "listens": [{"address": "127.0.0.1", "port": 8080}]}
+    assert automated({**evidence, "httpd": generated, "vhosts": [behind]}) != set()
+    behind["listens"] = [{"address": "*", "port": 7080}]
+    assert automated({**evidence, "httpd": generated, "vhosts": [behind]}) == set()
+    nowhere = {**evidence["httpd"], "conf_file": None}
+    assert automated({**evidence, "httpd": nowhere, "vhosts": [vhost]}) == set()
 
 
 def test_parts_that_are_missing_are_no_error() -> None:

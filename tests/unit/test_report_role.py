@@ -28,9 +28,9 @@ PLAY = """
 """
 EVIDENCE = {
     "schema": 2,
-    "nginx": None,
+    "nginx": {"version": "1.22.1"},
     "httpd": {"version": "2.4.62"},
-    "vhosts": [{"server": "httpd"}],
+    "vhosts": [{"server": "nginx", "fronts": ["x"]}, {"server": "httpd"}],
     "sites": [],
     "access": [],
     "problems": [{"id": "x", "message": "{{ 7 * 7 }} <b>"}],
@@ -96,6 +96,8 @@ def test_a_run_in_check_mode_leaves_one_page_and_touches_no_host(tmp_path: Path)
     assert "It failed or could not be reached" in page
     assert "{{ 7 * 7 }} &lt;b&gt;" in page
     assert f"report   {directory}/report.html" in output
+    assert "nginx 1.22.1, 1 virtual hosts, 1 of them in front of httpd" in output
+    assert "server   httpd 2.4.62, 1 virtual hosts\n" in output
     assert "finding  high: s/: m4" in output
     assert "m5" not in output
     assert "and 2 more in the report" in output

@@ -155,6 +155,14 @@ def test_a_name_that_no_server_block_has_comes_to_the_default(host: Host) -> Non
     assert found == {"blog.example": [BLOG], "fronted": ["blog.example"]}
 
 
+def test_wildcards(host: Host) -> None:
+    passing = PASS.format("http://127.0.0.1:8080")
+    found = host.read(DEFAULT + server(passing, "*.blog.example") + server("", "second.example"))
+    assert found["*.blog.example"] == [BLOG]
+    found = host.read(DEFAULT + server(passing, ".second.example"))
+    assert found[".second.example"] == [BLOG, SECOND], "who asks for another name gets the default"
+
+
 @pytest.mark.parametrize(
     ("header", "site"),
     [
@@ -212,3 +220,29 @@ def test_where_a_proxy_may_lead_anywhere_both_servers_close(host: Host) -> None:
     found = host.read(server(PASS.format("http://127.0.0.1:8080")) + unknown)
     assert found["blog.example"] == [BLOG, SECOND]
     assert found["fronted"] == []
+
+
+def test_a_host_with_hundreds_of_virtual_hosts(tmp_path: Path) -> None:
+    names = [f"s{number}.example" for number in range(400)]
+    (tmp_path / "httpd.conf").write_text(
+        "Listen 127.0.0.1:8080\n"
+        + "".join(f"<VirtualHost *:8080>\nServerName {n}\n</VirtualHost>\n" for n in names)
+    )
+    (tmp_path / "nginx.conf").write_text(
+        "http { proxy_set_header Host $host;\n"
+        + "".join(
+            f"server {{ server_name {n} *.{n};\n"
+            + "".join(f"location /{i} {{ proxy_pass http://127.0.0.1:8080; }}\n" for i in "abcde")
+            + "}\n"
+            for n in names
+        )
+        + "}"
+    )
+    problems = Problems()
+    loaded = httpd_config.load(str(tmp_path / "httpd.conf"), Known("/etc/httpd", "2.4.62"), {})
+    httpd, _formats = httpd_vhosts.find_vhosts(loaded, None, problems)
+    config = nginx_config.load(str(tmp_path / "nginx.conf"))
+    build = Build("1.22.1", str(tmp_path), "/none", "/none", "/none")
+    vhosts = nginx_vhosts.find_vhosts(config, build, problems)
+    Fronts(config, vhosts, httpd, OWN)
+    assert [len(one.fronts) for one in vhosts[1:]] == [2] * 399

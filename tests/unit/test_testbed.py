@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from testbed import cli, hosts, images, podman, prerequisites, shell
+from testbed import cli, hosts, images, podman, prerequisites, shell, virtual_hosts
 from testbed.constants import LABEL, MORE_VHOSTS, SITES, USERS, VHOSTS, WEB_SERVERS, site_data
 
 TESTBED = Path(images.__file__).parent
@@ -115,12 +115,42 @@ def test_site_data_is_json_with_one_administrator_first() -> None:
     ],
 )
 def test_parse_vhosts(text: str, expected: list[str]) -> None:
-    assert hosts.parse_vhosts(text) == expected
+    assert virtual_hosts.parse(text) == expected
 
 
 def test_parse_vhosts_names_the_unknown_one() -> None:
     with pytest.raises(shell.TestbedError, match="vhost 'third' is not one of second"):
-        hosts.parse_vhosts("tls,third")
+        virtual_hosts.parse("tls,third")
+
+
+def test_a_web_server_says_which_vhost_it_does_not_have() -> None:
+    virtual_hosts.check("mixed", ["tls", "direct"])
+    virtual_hosts.check("nginx", ["tls", "socket"])
+    with pytest.raises(shell.TestbedError, match="web server mixed has no vhost 'pathinfo'"):
+        virtual_hosts.check("mixed", ["tls", "pathinfo"])
+    with pytest.raises(shell.TestbedError, match="web server httpd-rhel has no vhost 'network'"):
+        virtual_hosts.check("httpd-rhel", ["network"])
+
+
+def test_more_vhosts_are_files_of_known_names() -> None:
+    known = {program.more for web in WEB_SERVERS.values() for program in web.programs}
+    folders = [path for path in (TESTBED / "more").iterdir() if path.is_dir()]
+    assert {folder.name for folder in folders} == set(MORE_VHOSTS) - {"direct"}
+    for folder in folders:
+        assert {path.name for path in folder.iterdir()} <= {*known, "prepare"}
+
+
+def test_a_host_is_made_anew_when_a_file_of_its_more_vhosts_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "more"
+    shutil.copytree(TESTBED / "more", copy)
+    monkeypatch.setattr(virtual_hosts, "MORE", copy)
+    plain, before = (virtual_hosts.fingerprint(names) for names in (["tls"], ["tls", "pair"]))
+    with (copy / "sites.sh").open("a") as handle:
+        handle.write("\n")
+    assert virtual_hosts.fingerprint(["tls"]) == plain
+    assert virtual_hosts.fingerprint(["tls", "pair"]) not in (plain, before)
 
 
 @pytest.mark.parametrize("name", ["", "-x", "Web", "a/b", "a b", "x" * 41, "web\n"])

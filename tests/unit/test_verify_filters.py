@@ -92,6 +92,19 @@ def test_a_wildcard_hidden_by_a_specific_address_is_asked_elsewhere() -> None:
     assert places(document) == [("192.0.2.10", 80)]
 
 
+def test_a_wildcard_hidden_from_outside_is_asked_at_another_address() -> None:
+    document = evidence(
+        vhost("a", listen("*")),
+        vhost("b", listen("192.0.2.10")),
+        sites={"blog.example/": ["a"]},
+    )
+    document["host"]["addresses"] = ["192.0.2.10", "192.0.2.11", "2001:db8::10"]
+    assert places(document, "192.0.2.10") == [("192.0.2.11", 80)]
+    document["host"]["addresses"] = ["192.0.2.10"]
+    assert places(document, "192.0.2.10") == []
+    assert places(document, "198.51.100.1") == [("198.51.100.1", 80)]
+
+
 def test_a_socket_file_is_asked_where_there_is_no_port() -> None:
     only = evidence(vhost("a", {"unix": "/run/x.sock"}))
     assert places(only) == [("unix:/run/x.sock", 0)] and places(only, "192.0.2.10") == []

@@ -55,14 +55,25 @@ function required_capability() {
 function is_trusted_address() {
 	static $answer = null;
 	if ( null === $answer ) {
-		// The web server has put the real client here already; a header would be the client's word.
-		$address = packed_address( isset( $_SERVER['REMOTE_ADDR'] ) ? $_SERVER['REMOTE_ADDR'] : '' );
-		$answer  = false;
-		foreach ( TRUSTED as $network ) {
-			$answer = $answer || in_network( $address, $network );
-		}
+		$answer = client_is_in( TRUSTED );
 	}
 	return $answer;
+}
+
+/** Whether the request comes from a web server in front of this one, on the same host. */
+function comes_from_front() {
+	return client_is_in( FRONTS );
+}
+
+function client_is_in( $networks ) {
+	// The web server has put the real client here already; a header would be the client's word.
+	$address = packed_address( isset( $_SERVER['REMOTE_ADDR'] ) ? $_SERVER['REMOTE_ADDR'] : '' );
+	foreach ( $networks as $network ) {
+		if ( in_network( $address, $network ) ) {
+			return true;
+		}
+	}
+	return false;
 }
 
 /** The address as bytes, an IPv4-mapped one as IPv4; an empty string for what is no address. */

@@ -2,7 +2,7 @@
 // The second line behind the web server's own rule for xmlrpc.php: it holds where a request reaches
 // PHP all the same. Here, before plugins load, a refusal costs a tenth of a served call.
 
-if ( defined( 'XMLRPC_REQUEST' ) && XMLRPC_REQUEST && closed_to_address( 'xmlrpc' ) ) {
+if ( defined( 'XMLRPC_REQUEST' ) && XMLRPC_REQUEST && closed_to_client( 'xmlrpc' ) ) {
 	http_response_code( 403 );
 	nocache_headers();
 	header( 'Content-Type: text/plain; charset=UTF-8' );
@@ -10,13 +10,22 @@ if ( defined( 'XMLRPC_REQUEST' ) && XMLRPC_REQUEST && closed_to_address( 'xmlrpc
 }
 
 // A closed endpoint is not advertised either: discovery only invites requests.
-if ( closed_to_address( 'xmlrpc' ) ) {
+if ( closed_to_client( 'xmlrpc' ) ) {
 	remove_action( 'wp_head', 'rsd_link' );
 	add_action( 'wp', __NAMESPACE__ . '\remove_pingback_header' );
 	add_filter( 'pings_open', __NAMESPACE__ . '\hide_pingback_link' );
 }
-if ( closed_to_address( 'wlwmanifest' ) ) {
+if ( closed_to_client( 'wlwmanifest' ) ) {
 	remove_action( 'wp_head', 'wlwmanifest_link' );
+}
+
+/**
+ * As closed_to_address(), but a server in front of this one knows the client that is not known here,
+ * and refuses whoever is not trusted. It does not do so for user names.
+ */
+function closed_to_client( $endpoint ) {
+	$policy = isset( POLICY[ $endpoint ] ) ? POLICY[ $endpoint ] : 'closed';
+	return closed_to_address( $endpoint ) && ! ( 'trusted' === $policy && comes_from_front() );
 }
 
 function remove_pingback_header() {
