@@ -14,7 +14,6 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.files import open
 from ansible_collections.wpward.wordpress.plugins.module_utils.helper_process import HelperProcess
 from ansible_collections.wpward.wordpress.plugins.module_utils.line_format import LineFormat
 from ansible_collections.wpward.wordpress.plugins.module_utils.log_scanner import (
-    Classes,
     Classify,
     Scanner,
     Tallies,
@@ -30,7 +29,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.tally import (
     Identities,
 )
 
-__all__ = ["Classes", "Classify", "LogResult", "scan_log"]
+__all__ = ["Classify", "LogResult", "scan_log"]
 
 SEGMENT = 64 * 1024 * 1024
 """What one process reads before the next decision to share the work or not."""

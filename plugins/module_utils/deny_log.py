@@ -12,14 +12,17 @@ from typing import Any, Iterable, Iterator, Sequence
 
 from ansible_collections.wpward.wordpress.plugins.module_utils import access_log, log_format
 from ansible_collections.wpward.wordpress.plugins.module_utils.catalogue import ENDPOINTS
-from ansible_collections.wpward.wordpress.plugins.module_utils.log_scanner import Classes
 from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_config import (
     Config,
     Directive,
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.problems import Problems
 from ansible_collections.wpward.wordpress.plugins.module_utils.site_finder import SiteFinder
-from ansible_collections.wpward.wordpress.plugins.module_utils.tally import OTHER, Identities
+from ansible_collections.wpward.wordpress.plugins.module_utils.tally import (
+    OTHER,
+    Classes,
+    Identities,
+)
 from ansible_collections.wpward.wordpress.plugins.module_utils.vhosts import Log, VirtualHost
 
 FORMAT = "wpward"

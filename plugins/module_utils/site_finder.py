@@ -7,9 +7,9 @@ import re
 from typing import NamedTuple, Sequence
 
 from ansible_collections.wpward.wordpress.plugins.module_utils import request_target
-from ansible_collections.wpward.wordpress.plugins.module_utils.access_log import Classes
 from ansible_collections.wpward.wordpress.plugins.module_utils.catalogue import ENDPOINTS
 from ansible_collections.wpward.wordpress.plugins.module_utils.endpoint import Endpoint
+from ansible_collections.wpward.wordpress.plugins.module_utils.tally import Classes
 from ansible_collections.wpward.wordpress.plugins.module_utils.vhosts import VirtualHost
 from ansible_collections.wpward.wordpress.plugins.module_utils.wordpress_discovery import Site
 

@@ -18,16 +18,14 @@ from ansible_collections.wpward.wordpress.plugins.module_utils import (
     request_target,
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.access_evidence import IDENTITIES
-from ansible_collections.wpward.wordpress.plugins.module_utils.log_scanner import (
-    Classes,
-    Scanner,
-)
+from ansible_collections.wpward.wordpress.plugins.module_utils.log_scanner import Scanner
 from ansible_collections.wpward.wordpress.plugins.module_utils.log_stream import (
     PlainStream,
     Stream,
     compressed_stream,
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.log_time import iso
+from ansible_collections.wpward.wordpress.plugins.module_utils.tally import Classes
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.html_report import render
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.plan import make_plan
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.report_directory import (

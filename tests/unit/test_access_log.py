@@ -34,6 +34,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.log_lines import 
 from ansible_collections.wpward.wordpress.plugins.module_utils.log_scanner import Scanner
 from ansible_collections.wpward.wordpress.plugins.module_utils.log_time import seconds_of
 from ansible_collections.wpward.wordpress.plugins.module_utils.problems import Problems
+from ansible_collections.wpward.wordpress.plugins.module_utils.tally import Classes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -41,7 +42,7 @@ LOGS = Path(__file__).parent.parent / "fixtures" / "logs"
 START = 1_700_000_000
 
 
-def classify(target: bytes, host: bytes | None) -> access_log.Classes:
+def classify(target: bytes, host: bytes | None) -> Classes:
     return tuple(("site/", endpoint) for endpoint in request_target.classify(target, True))
 
 
