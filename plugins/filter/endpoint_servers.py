@@ -10,7 +10,7 @@ author: The wpward maintainers
 short_description: Say which web servers of a host have to refuse requests
 description:
   - A request is refused by the outermost server. So httpd need not refuse what only an nginx in
-    front of it can ask for.
+    front of it can ask for, unless the server blocks of that nginx must not be edited.
 options:
   _input:
     description: The evidence that M(wpward.wordpress.probe) returns.
@@ -51,16 +51,23 @@ _LOOPBACK = ["127.0.0.0/8", "::1/128"]
 
 def endpoint_servers(evidence: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """See DOCUMENTATION."""
+    nginx = evidence["nginx"]
+    # Server blocks that must not be edited judge nothing: then httpd behind them has to.
+    judges = not (nginx and nginx.get("edit_refusal"))
+    rows = [row for row in _rows(evidence, "nginx") if judges or not row.get("fronts")]
     return {
-        "nginx": _server(evidence["nginx"], _rows(evidence, "nginx"), _left_in_nginx(evidence), []),
-        "httpd": _httpd(evidence),
+        "nginx": _server(nginx, rows, judges and _left_in_nginx(evidence), []),
+        "httpd": _httpd(evidence, _rows(evidence, "httpd"), judges),
     }
 
 
-def _httpd(evidence: dict[str, Any]) -> dict[str, Any]:
-    rows = [row for row in _rows(evidence, "httpd") if not _is_behind_nginx_only(row)]
+def _httpd(
+    evidence: dict[str, Any], rows: list[dict[str, Any]], nginx_judges: bool
+) -> dict[str, Any]:
+    if nginx_judges:
+        rows = [row for row in rows if not _is_behind_nginx_only(row)]
     own = [one for one in evidence["host"].get("addresses", []) if not ip_address(one).is_loopback]
-    fronted = bool(rows) and all(row.get("fronted") for row in rows)
+    fronted = nginx_judges and bool(rows) and all(row.get("fronted") for row in rows)
     left = bool(evidence["httpd"] and evidence["httpd"].get("wpward"))
     return _server(evidence["httpd"], rows, left, [*_LOOPBACK, *own] if fronted else [])
 

@@ -139,4 +139,15 @@ location = /xmlrpc.php {
         httpd=CLOSE_XMLRPC_HTTPD,
         remedies=(ENDPOINTS,),
     ),
+    Kind(
+        "httpd_old_syntax",
+        "Access control of httpd 2.2 is still there",
+        LOW,
+        "`Order`, `Allow`, `Deny` and `Satisfy` work in httpd 2.4 by mod_access_compat alone, and "
+        "beside a `Require` they do not do what they say: `Satisfy Any` lets in whom the `Require` "
+        "refuses.",
+        "Nothing: such lines are left as they are, and what we refuse does not depend on them.",
+        "Replace them by `Require`.",
+        httpd="Require all denied",
+    ),
 )

@@ -204,20 +204,6 @@ def test_the_files_go_where_nginx_reads_them() -> None:
     assert evaluate("{{ __endpoints_server_file }}", evidence=evidence) == (
         "/opt/nginx/conf/wpward/server.conf"
     )
-    assert evaluate("{{ __endpoints_nginx }}", evidence=evidence) == [
-        "/usr/sbin/nginx",
-        "-c",
-        "/opt/nginx/conf/nginx.conf",
-    ]
-
-
-def test_nginx_is_reloaded_by_its_unit_or_else_by_itself() -> None:
-    assert evaluate("{{ __endpoints_nginx_reload }}") == ["systemctl", "reload", "nginx.service"]
-    assert evaluate("{{ __endpoints_nginx_reload }}", evidence={"nginx": nginx(unit=None)}) == [
-        "/usr/sbin/nginx",
-        *("-c", "/etc/nginx/nginx.conf"),
-        *("-s", "reload"),
-    ]
 
 
 def test_httpd_notes_refusals_beside_its_other_logs_unless_told_otherwise() -> None:
@@ -396,6 +382,18 @@ def test_a_request_is_refused_by_the_outermost_server(
     assert found["nginx"]["serves"] is found["nginx"]["touched"] is nginx_serves
     assert found["httpd"]["serves"] is found["httpd"]["touched"] is httpd_serves
     assert found["httpd"]["exempt"] == exempt
+
+
+def test_httpd_judges_where_the_server_blocks_in_front_of_it_must_not_be_edited() -> None:
+    """Nobody who comes through that nginx may be exempt then."""
+    front = row("nginx", fronts=["httpd:/etc/httpd/conf.d/blog.conf:1"])
+    locked = {"nginx": nginx(edit_refusal="Plesk generates them.")}
+    for listens in (LOOPBACK, row("httpd")["listens"]):
+        found = servers(front, row("httpd", fronted=True, listens=listens), **locked)
+        assert not found["nginx"]["touched"]
+        assert found["httpd"] == {"serves": True, "touched": True, "exempt": []}
+    # What nginx hands to PHP itself, it would have to refuse: the preflight says no.
+    assert servers(front, row("nginx"), **locked)["nginx"]["serves"]
 
 
 @pytest.mark.parametrize(
