@@ -48,9 +48,16 @@ def remedies(findings: Sequence[Finding], case: Case) -> list[dict[str, Any]]:
 def _can_refuse(case: Case) -> bool:
     """Whether every web server that serves a site here is one that role endpoints configures."""
     httpd = mapping(case.evidence.get("httpd"))
+    # Server blocks that must not be edited leave it to httpd.
+    locked = bool(mapping(case.evidence.get("nginx")).get("edit_refusal"))
+    serving = [vhost for vhost in case.part("vhosts") if vhost.get("sites")]
+    if locked and any(
+        vhost.get("server") == "nginx" and not vhost.get("fronts") for vhost in serving
+    ):
+        return False
     serves = any(
-        vhost.get("server") == "httpd" and vhost.get("sites") and not _is_behind_nginx_only(vhost)
-        for vhost in case.part("vhosts")
+        vhost.get("server") == "httpd" and (locked or not _is_behind_nginx_only(vhost))
+        for vhost in serving
     )
     if serves and (httpd.get("conf_refusal") or not httpd.get("conf_file", True)):
         return False

@@ -42,7 +42,7 @@ def run(scenario: str) -> Done:
 def started(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Done]]]:
     """The scenarios that were asked for, two at a time."""
     selected = [
-        item.callspec.params["scenario"]
+        str(item.callspec.params["scenario"])
         for item in request.session.items
         if isinstance(item, pytest.Function) and item.path == Path(__file__)
     ]

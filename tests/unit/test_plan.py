@@ -167,6 +167,14 @@ def test_nothing_is_automated_where_no_web_server_can_be_closed() -> None:
     assert automated({**evidence, "httpd": generated, "vhosts": [behind]}) != set()
     behind["listens"] = [{"address": "*", "port": 7080}]
     assert automated({**evidence, "httpd": generated, "vhosts": [behind]}) == set()
+    # Where nginx's server blocks must not be edited, httpd has to; where there is none, nobody can.
+    behind["listens"] = [{"address": "127.0.0.1", "port": 8080}]
+    locked = {**evidence, "nginx": {"edit_refusal": "They are generated."}, "httpd": generated}
+    assert automated({**locked, "vhosts": [behind]}) == set()
+    front = {"server": "nginx", "sites": [SITE], "fronts": ["httpd:x:1"]}
+    usable = {**locked, "httpd": evidence["httpd"]}
+    assert automated({**usable, "vhosts": [behind, front]}) == {"endpoints", "guard"}
+    assert automated({**usable, "vhosts": [behind, {**front, "fronts": []}]}) == set()
     nowhere = {**evidence["httpd"], "conf_file": None}
     assert automated({**evidence, "httpd": nowhere, "vhosts": [vhost]}) == set()
 
