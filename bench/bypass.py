@@ -22,7 +22,7 @@ from testbed.shell import say  # noqa: E402
 
 from bench import bypass_ask, bypass_hosts, bypass_snippets, bypass_table  # noqa: E402
 from bench.bypass_hosts import BEDS, Bed, Column  # noqa: E402
-from bench.bypass_rows import OPEN, Row, Server, rows  # noqa: E402
+from bench.bypass_rows import OPEN, Row, Server, lookalikes, rows  # noqa: E402
 from bench.bypass_snippets import Left, Snippet  # noqa: E402
 from bench.bypass_table import Measured  # noqa: E402
 
@@ -32,6 +32,7 @@ HOSTS_AT_ONCE = 2
 
 def measure(bed: Bed, wanted: Sequence[Row], snippets: Sequence[Snippet]) -> list[Measured]:
     """The columns of one host."""
+    harmless = lookalikes()
     host = bypass_hosts.up(bed)
     servers = {column: Server(host.address, column.port, column.host) for column in bed.columns}
     try:
@@ -40,13 +41,23 @@ def measure(bed: Bed, wanted: Sequence[Row], snippets: Sequence[Snippet]) -> lis
         open_before = {
             column: [row for row in wanted if before[column][row] == OPEN] for column in bed.columns
         }
+        usual = {column: bypass_ask.statuses(harmless, servers[column]) for column in bed.columns}
+        say(f"{bed.web}: asked before")
         bypass_hosts.harden(host)
+        say(f"{bed.web}: hardened")
         after = {column: bypass_ask.verdicts(wanted, servers[column]) for column in bed.columns}
+        refused = {
+            column: bypass_snippets.refused(
+                usual[column], bypass_ask.statuses(harmless, servers[column])
+            )
+            for column in bed.columns
+        }
         bypass_hosts.without_guard(host)
         alone = {
             column: bypass_ask.verdicts(open_before[column], servers[column])
             for column in bed.columns
         }
+        say(f"{bed.web}: asked after")
     finally:
         bypass_hosts.down(bed)
     left: dict[tuple[str, str], Left] = {}
@@ -62,6 +73,7 @@ def measure(bed: Bed, wanted: Sequence[Row], snippets: Sequence[Snippet]) -> lis
             before[column],
             alone[column],
             after[column],
+            refused[column],
             of_column,
             bed.server,
         )

@@ -145,9 +145,11 @@ class _Workbench:
                 time.sleep(0.1)
 
 
-def _refused(status: int, usual: int) -> bool:
-    """Whether a request is refused, or sent elsewhere, that was not before."""
-    return usual < 400 and status // 100 != usual // 100
+def refused(usual: Mapping[Row, int], now: Mapping[Row, int]) -> tuple[str, ...]:
+    """The requests that are refused, or sent elsewhere, that were not before, by their statuses."""
+    return tuple(
+        row.label for row in now if usual[row] < 400 and now[row] // 100 != usual[row] // 100
+    )
 
 
 def try_all(
@@ -181,10 +183,9 @@ def try_all(
                 if unknown:
                     raise RuntimeError(f"{snippet.name}: no answer to {unknown[0]}")
                 alike = [row for row in harmless if row.section in sections]
-                now = bypass_ask.statuses(alike, server)
-                refused = [row.label for row in alike if _refused(now[row], usual[column][row])]
+                wrongly = refused(usual[column], bypass_ask.statuses(alike, server))
                 left = sum(verdict == OPEN for verdict in verdicts.values())
-                found[snippet.name, column.title] = Left(len(rows), left, tuple(refused))
+                found[snippet.name, column.title] = Left(len(rows), left, wrongly)
     finally:
         bypass_hosts.down(bed)
     return found

@@ -56,7 +56,7 @@ cells were not measured.
 class Measured:
     """One column: verdicts before, under the web server's rules alone, and with the guard too.
 
-    alone holds the rows that were open before.
+    alone holds the rows that were open before; refused the harmless requests that fail after it.
     """
 
     title: str
@@ -64,6 +64,7 @@ class Measured:
     before: Mapping[Row, str]
     alone: Mapping[Row, str]
     after: Mapping[Row, str]
+    refused: tuple[str, ...] = ()
     snippets: Mapping[str, Left] = field(default_factory=dict)
     server: str = ""
 
@@ -178,7 +179,9 @@ def _snippets(snippets: Sequence[Snippet], columns: Sequence[Measured]) -> Itera
             ours = [_ours(column, closes, column.alone) for column in of_server]
             lines.append(["wpward's rules on the web server alone", *ours, ""])
             ours = [_ours(column, closes, column.after) for column in of_server]
-            lines.append(["**wpward**", *(f"**{count}**" for count in ours), ""])
+            wrongly = dict.fromkeys(label for column in of_server for label in column.refused)
+            ours = [f"**{count}**" for count in ours]
+            lines.append(["**wpward**", *ours, ", ".join(map(code, wrongly))])
             heads = ["block", *(column.title for column in of_server), "refused as well"]
             yield from _table(heads, lines)
 

@@ -191,8 +191,9 @@ def test_the_document() -> None:
     before = {ONE: OPEN, TWO: OPEN, piped: SHUT}
     alone = {ONE: SHUT, TWO: OPEN}
     after = dict.fromkeys(before, SHUT)
+    wrongly = ("GET /?p=x",)
     left = {"a | block": Left(1, 1, ("GET /?s=x",)), "another": Left(1, 0)}
-    column = Measured("a column", "httpd 2.4", before, alone, after, left, "httpd")
+    column = Measured("a column", "httpd 2.4", before, alone, after, wrongly, left, "httpd")
     snippets = [
         Snippet("a | block", "httpd", "xmlrpc", {}),
         Snippet("another", "any", "users", {}),
@@ -211,11 +212,19 @@ def test_the_document() -> None:
         ["nothing", "1"],
         [r"a \| block", "1", "`GET /?s=x`"],
         ["wpward's rules on the web server alone", "0"],
-        ["**wpward**", "**0**"],
+        ["**wpward**", "**0**", "`GET /?p=x`"],
     ]
     assert "another" in document
     assert "of nginx" not in document
     assert "Published" not in render(list(before), [replace(column, snippets={})])
+
+
+def test_a_harmless_request_is_refused_where_it_worked_before() -> None:
+    usual = {ONE: 200, TWO: 302}
+    assert bypass_snippets.refused(usual, {ONE: 204, TWO: 301}) == ()
+    assert bypass_snippets.refused(usual, {ONE: 301, TWO: 403}) == (ONE.label, TWO.label)
+    assert bypass_snippets.refused(usual, {ONE: 0}) == (ONE.label,)
+    assert bypass_snippets.refused({ONE: 404}, {ONE: 403}) == ()
 
 
 def test_code_may_hold_what_a_table_is_made_of() -> None:
