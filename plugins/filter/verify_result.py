@@ -82,7 +82,10 @@ def verify_result(
         for row in run["results"]:
             named = {**row, "vantage": vantage}
             elsewhere_only = row["server"] in reached_elsewhere - reached_before
-            if row["outcome"] == "unreachable" and elsewhere_only:
+            never_answered = row["outcome"] == "unreachable" or (
+                row["outcome"] == "skipped" and row["server"] not in run["servers"]
+            )
+            if never_answered and elsewhere_only:
                 not_reached.add(row["server"])
             elif row["outcome"] in ("failed", "unreachable"):
                 failures.append(named)

@@ -296,6 +296,13 @@ def test_an_address_reached_before_has_to_be_reached_after() -> None:
     assert verify_result(seen, SITE, {"controller": run(servers=[])})["proven"] is True
 
 
+def test_an_address_that_is_never_reached_is_one_note_however_many_requests_it_would_get() -> None:
+    """A virtual host for IPv6 only, seen from a controller that has none."""
+    unasked = [row("unreachable"), *(row("skipped", kind="work") for _number in range(9))]
+    result = verify_result({"controller": run(*unasked, servers=[]), "host": run()}, SITE)
+    assert len(result["notes"]) == 1
+
+
 def test_a_firewall_may_hide_the_httpd_behind_an_nginx() -> None:
     hidden = row("unreachable", server="http://blog.example:8082")
     sites = ["blog.example/", "second.example/"]
