@@ -214,7 +214,8 @@ class Scanner:
         waiting = self._waiting
         waiting.kinds.extend(lines.kinds)
         waiting.times.extend(lines.times)
-        waiting.addresses.extend(lines.addresses or repeat(OTHER, len(lines.kinds)))
+        if lines.addresses is not None:
+            waiting.addresses.extend(lines.addresses)
         if lines.agents is not None:
             waiting.agents.extend(lines.agents)
         if len(waiting.kinds) >= _AT_ONCE:
@@ -243,13 +244,14 @@ class Scanner:
             hits[kind.target].add_minute(minute, kind.status, kind.method, count)
         for (target, address), count in Counter(zip(targets, addresses)).items():
             hits[target].clients[address] = count
-        if any(map(self._claims.__getitem__, set(agents))):
+        if addresses and any(map(self._claims.__getitem__, set(agents))):
             claims = list(map(self._claims.__getitem__, agents))
             claimed = Counter(compress(zip(targets, claims, addresses), claims))
             for (target, claim, address), count in claimed.items():
                 hits[target].claims[cast(str, claim)][address] = count
         if self._takes_joint(hits):
-            for (kind, minute, address), count in Counter(zip(kinds, minutes, addresses)).items():
+            who: Iterable[bytes] = addresses or repeat(OTHER)
+            for (kind, minute, address), count in Counter(zip(kinds, minutes, who)).items():
                 hits[kind.target].joint[minute, address, kind.status, kind.method] += count
         for target, some in hits.items():
             for group in target.groups:

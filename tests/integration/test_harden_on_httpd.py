@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""harden.yml where httpd serves the sites, by itself and behind an nginx of the same host."""
+"""harden.yml where httpd serves the sites: on each layout, and behind an nginx of the same host."""
 
 from __future__ import annotations
 
@@ -40,10 +40,12 @@ def without_manifest(page: str) -> str:
 
 @dataclass(frozen=True)
 class Case:
-    """A host whose sites httpd serves. ``logs``: where the requests are counted. ``in_front``: the
-    names of the server blocks of nginx that pass requests on to httpd."""
+    """A host whose sites httpd serves. ``httpd_logs``, ``logs``: where httpd's logs lie, and those
+    in which the requests are counted. ``in_front``: the names of the server blocks of nginx that
+    pass requests on to httpd."""
 
     host: hosts.Host
+    httpd_logs: str
     logs: str
     in_front: set[str]
 
@@ -53,8 +55,9 @@ class Case:
 
     def reloads(self) -> int:
         """How often a web server was told to load its configuration."""
-        journal = self.inside("journalctl", "-o", "cat", "-u", "apache2", "-u", "nginx")
-        return len(re.findall(r"^Reloaded ", journal, re.MULTILINE))
+        said = self.inside("journalctl", "-o", "cat", "-u", "nginx")
+        said += self.inside("sh", "-c", f"cat {self.httpd_logs}*error*log")
+        return len(re.findall(r"^Reloaded |AH00493: SIGUSR1 received", said, re.MULTILINE))
 
     def editor_sees(self) -> dict[str, str]:
         """The answers to an editor in the browser and to one with an application password."""
@@ -69,10 +72,14 @@ class Case:
         return {name: without_manifest(comparable(answer)) for name, answer in found.items()}
 
 
-CASES: dict[str, tuple[list[str], str, set[str]]] = {
-    "httpd": (["second", "tls", "sub", "pathinfo", "static", "twin"], "/var/log/apache2/", set()),
+DEBIAN, RHEL, BITNAMI = "/var/log/apache2/", "/var/log/httpd/", "/opt/bitnami/apache/logs/"
+CASES: dict[str, tuple[list[str], str, str, set[str]]] = {
+    "httpd": (["second", "tls", "sub", "pathinfo", "static", "twin"], DEBIAN, DEBIAN, set()),
+    "httpd-rhel": (["tls"], RHEL, RHEL, set()),
+    "httpd-bitnami": (["tls"], BITNAMI, BITNAMI, set()),
     "mixed": (
         ["second", "tls", "direct"],
+        DEBIAN,
         "/var/log/nginx/",
         {"blog.example", "second.example", "direct.example"},
     ),
@@ -81,9 +88,9 @@ CASES: dict[str, tuple[list[str], str, set[str]]] = {
 
 @pytest.fixture(scope="module", params=CASES)
 def case(request: pytest.FixtureRequest, make_host: MakeHost) -> Case:
-    vhosts, logs, in_front = CASES[request.param]
+    vhosts, httpd_logs, logs, in_front = CASES[request.param]
     host = make_host(f"harden-{request.param}", web=request.param, vhosts=vhosts)
-    return Case(host, logs, in_front)
+    return Case(host, httpd_logs, logs, in_front)
 
 
 def test_a_run_and_its_rollback(
@@ -121,7 +128,7 @@ def test_a_run_and_its_rollback(
     assert in_front == case.in_front
     counted = {row["log"] for row in evidence["access"]}
     assert counted and all(log.startswith(case.logs) for log in counted)
-    assert "/var/log/apache2/wpward-deny.log" not in counted
+    assert f"{case.httpd_logs}wpward-deny.log" not in counted
 
     assert playbook(host, "rollback").proven().changed(host.name) == 1
     assert tree(host) == before

@@ -434,3 +434,11 @@ def test_times_are_read_as_one_by_one(stamps: list[bytes]) -> None:
     )
     for stamp in stamps:
         assert scanner._second_of(stamp) == seconds_of(stamp)
+
+
+def test_a_format_without_addresses_counts_no_clients(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    path.write_bytes(b'1700000000.123 "POST /xmlrpc.php HTTP/1.1" 403 "Googlebot"\n' * 3)
+    line_format = compile_format('$msec "$request" $status "$http_user_agent"')
+    (row,) = [one.describe() for one in scan(path, line_format=line_format).tallies.values()]
+    assert (row["hits"], row["distinct_clients"], row["clients"]) == (3, 0, [])
