@@ -5,7 +5,7 @@ set -eu
 cd /
 roots=(etc opt var/www usr/local var/spool/cron)
 [ ! -d bitnami ] || roots+=(bitnami)
-living=(-path '*/wp-content/uploads' -o -path 'opt/bitnami/*/logs' -o -path 'opt/bitnami/*/tmp'
+living=(-path '*/wp-content/uploads' -o -path '*/app/uploads' -o -path 'opt/bitnami/*/logs' -o -path 'opt/bitnami/*/tmp'
     -o -path 'opt/bitnami/*/var/run' -o -path bitnami/mariadb)
 tree=("${roots[@]}" \( "${living[@]}" \) -prune -o)
 find "${tree[@]}" \( -type f -printf '%p|%y|%m|%U|%G|%T@\n' -o -printf '%p|%y|%m|%U|%G|%l\n' \) | sort
