@@ -32,7 +32,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.memo import Memo
 from ansible_collections.wpward.wordpress.plugins.module_utils.request_filter import RequestFilter
 
 _MISFIT = object()
-"""In place of a line's kind, where a piece of it does not have its form."""
+"""In place of a line's kind, where only the slow reader can tell."""
 _NEWLINE = b"\n"
 _DENSE = 0.3
 """The share of chosen lines from which on it is faster to look at all of them."""
@@ -216,7 +216,8 @@ class QuotedLines:
                 return _MISFIT
             values.update(zip(piece.names, match.groups()))
         values.update(("host", text) for text in texts)
-        return self._reader.kind(values)
+        # One of which the filter could not tell counts for nothing after all.
+        return self._reader.kind(values) or _MISFIT
 
     def read(self, buffer: Buffer, end: int) -> Lines | None:
         """As ExpressionLines.read."""

@@ -442,3 +442,12 @@ def test_a_format_without_addresses_counts_no_clients(tmp_path: Path) -> None:
     line_format = compile_format('$msec "$request" $status "$http_user_agent"')
     (row,) = [one.describe() for one in scan(path, line_format=line_format).tallies.values()]
     assert (row["hits"], row["distinct_clients"], row["clients"]) == (3, 0, [])
+
+
+def test_a_request_that_ends_with_a_backslash_is_no_error(tmp_path: Path) -> None:
+    """nginx writes none; a damaged log may hold one, and another server's."""
+    path = tmp_path / "access.log"
+    line = b'192.0.2.1 - - [20/Nov/2026:10:00:00 +0000] "%s" 200 1 "-" "x"\n'
+    path.write_bytes(line % b"GET /x\\" + line % b"POST /xmlrpc.php HTTP/1.1")
+    (tally,) = scan(path).tallies.values()
+    assert tally.hits == 1
