@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.wpward.wordpress.plugins.module_utils.endpoint import OPEN
-from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_proxy import is_local
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.case import Case
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import Finding, mapping
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding_catalogue import BY_ID
@@ -18,6 +17,7 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding_kind impo
     GUARD,
     ROLES,
 )
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.serving import endpoint_servers
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.traffic import NAMES
 
 _ABOUT_NAMES = ("user_names_told", "user_names_open", "login_attack")
@@ -47,28 +47,15 @@ def remedies(findings: Sequence[Finding], case: Case) -> list[dict[str, Any]]:
 
 def _can_refuse(case: Case) -> bool:
     """Whether every web server that serves a site here is one that role endpoints configures."""
-    httpd = mapping(case.evidence.get("httpd"))
-    # Server blocks that must not be edited leave it to httpd.
-    locked = bool(mapping(case.evidence.get("nginx")).get("edit_refusal"))
-    serving = [vhost for vhost in case.part("vhosts") if vhost.get("sites")]
-    if locked and any(
-        vhost.get("server") == "nginx" and not vhost.get("fronts") for vhost in serving
+    nginx, httpd = mapping(case.evidence.get("nginx")), mapping(case.evidence.get("httpd"))
+    servers = endpoint_servers(case.evidence)
+    if servers["nginx"]["serves"] and nginx.get("edit_refusal"):
+        return False
+    if servers["httpd"]["serves"] and (
+        httpd.get("conf_refusal") or not httpd.get("conf_file", True)
     ):
         return False
-    serves = any(
-        vhost.get("server") == "httpd" and (locked or not _is_behind_nginx_only(vhost))
-        for vhost in serving
-    )
-    if serves and (httpd.get("conf_refusal") or not httpd.get("conf_file", True)):
-        return False
-    return bool(case.evidence.get("nginx")) or bool(httpd)
-
-
-def _is_behind_nginx_only(vhost: Mapping[str, Any]) -> bool:
-    """Whether nobody reaches a virtual host but through the nginx of the same host."""
-    return bool(vhost.get("fronted")) and all(
-        is_local(str(listen.get("address")), ()) for listen in vhost.get("listens") or ()
-    )
+    return bool(nginx) or bool(httpd)
 
 
 def _calls(finding: Finding, role: str, policy: Mapping[str, str]) -> bool:
