@@ -81,6 +81,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.policy import (
     PolicyError,
     check_policy,
 )
+from ansible_collections.wpward.wordpress.plugins.module_utils.vhosts import is_literal
 
 _WILDCARDS = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 _SUB_SITE = "wpward-sub-site"
@@ -253,26 +254,18 @@ def _is_loopback(address: str) -> bool:
 def _host(
     evidence: dict[str, Any], vhost: dict[str, Any], site: dict[str, Any], listen: dict[str, Any]
 ) -> str:
-    names = _literal_names(vhost)
+    names = list(filter(is_literal, vhost["server_names"]))
     behind = [
         name
         for one in evidence["vhosts"]
         if one["id"] in vhost.get("fronts", []) and site["id"] in one["sites"]
-        for name in _literal_names(one)
+        for name in filter(is_literal, one["server_names"])
     ]
     # A front may pass the names of several sites on; this one answers to its own behind it.
     names = [name for name in names if name in behind] or behind or names or _one_of_many(vhost)
     wanted = names[0] if names else str(site["id"]).partition("/")[0].partition(":")[0]
     usual = listen["port"] == (443 if listen["tls"] else 80)
     return wanted if usual else f"{wanted}:{listen['port']}"
-
-
-def _literal_names(vhost: dict[str, Any]) -> list[str]:
-    return [
-        name
-        for name in vhost["server_names"]
-        if name and name != "_" and not name.startswith(("~", ".")) and "*" not in name
-    ]
 
 
 def _one_of_many(vhost: dict[str, Any]) -> list[str]:

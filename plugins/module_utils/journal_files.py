@@ -34,6 +34,8 @@ class Place:
         self.directory = directory
         self.name = name
         self.missing: list[bytes] = []
+        self.links: list[str] = []
+        """Real paths of the symbolic links that led here."""
 
     @property
     def path(self) -> str:
@@ -170,6 +172,7 @@ def _follow(place: Place, link: os.stat_result, links: int, path: str) -> None:
             "root's write with it."
         )
     os.close(place.descriptor)
+    place.links += [place.path, *behind.links]
     place.descriptor, place.directory = behind.descriptor, behind.directory
     place.name, place.missing = behind.name, behind.missing
 

@@ -22,6 +22,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.vhosts import (
     Log,
     Root,
     VirtualHost,
+    is_literal,
     resolve_defaults,
 )
 
@@ -78,17 +79,13 @@ def _listen(directive: Directive) -> list[Listen]:
     ]
 
 
-def _literal_names(names: Sequence[str]) -> list[str]:
-    return [name for name in names if name and name != "_" and not name.startswith(("~", "*", "."))]
-
-
 def _fill_in(path: str, names: Sequence[str]) -> list[str]:
     """The paths a value with ``$host`` or ``$server_name`` stands for; none where it has other
     variables."""
     if "$" not in path:
         return [path]
     variable = re.compile(r"\$\{?(?:host|server_name|http_host)\b\}?")
-    filled = dict.fromkeys(name.join(variable.split(path)) for name in _literal_names(names))
+    filled = dict.fromkeys(name.join(variable.split(path)) for name in filter(is_literal, names))
     return [value for value in filled if "$" not in value]
 
 

@@ -26,7 +26,10 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_locations i
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_proxy import Target
 from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_vhosts import Vhost
-from ansible_collections.wpward.wordpress.plugins.module_utils.vhosts import VirtualHost
+from ansible_collections.wpward.wordpress.plugins.module_utils.vhosts import (
+    VirtualHost,
+    is_literal,
+)
 from ansible_collections.wpward.wordpress.plugins.module_utils.wordpress_discovery import Site
 
 _NAMED = re.compile(r"(?:=\d*)?(@.+)$")
@@ -35,12 +38,8 @@ _ASKED = ("xmlrpc.php", "", "wp-login.php")
 """Paths of a site by which it is told whether nginx passes the site on."""
 
 
-def _is_literal(name: str) -> bool:
-    return bool(name) and name != "_" and not name.startswith(("~", "*", ".")) and "*" not in name
-
-
 def _literal_names(vhost: VirtualHost) -> list[str]:
-    return [name.lower() for name in vhost.server_names if _is_literal(name)]
+    return [name.lower() for name in vhost.server_names if is_literal(name)]
 
 
 class _Names:
@@ -204,7 +203,7 @@ class Fronts:
 
     def _takes_any_name(self, server: Server) -> bool:
         names = server.vhost.server_names
-        return not all(map(_is_literal, names)) or any(one.default for one in server.vhost.listens)
+        return not all(map(is_literal, names)) or any(one.default for one in server.vhost.listens)
 
     def _keeps_path(self, server: Server, vhost: HttpdVhost, site: Site) -> bool:
         """Whether requests for a site come to its virtual host under the path they were sent to."""

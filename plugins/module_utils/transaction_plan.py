@@ -96,6 +96,13 @@ def plan(files: Sequence[Json], stack: contextlib.ExitStack) -> list[Change]:
         if change.action != "unchanged":
             _refuse_unwritable(change)
         changes.append(change)
+    own = {change.real for change in changes}
+    for change in changes:
+        for link in own.intersection(change.place.links):
+            raise Refused(
+                f"{change.path} leads through the symbolic link {link}, which the same change set "
+                "names too."
+            )
     return changes
 
 

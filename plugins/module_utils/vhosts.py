@@ -7,6 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Sequence
 
 
+def is_literal(name: str) -> bool:
+    """Whether a server name is one name, and not a pattern for several or nginx's ``_``."""
+    return bool(name) and name != "_" and not name.startswith(("~", ".")) and "*" not in name
+
+
 @dataclass(frozen=True)
 class Listen:
     """One address that a virtual host answers on."""

@@ -209,6 +209,23 @@ def test_a_link_that_is_named_twice(scene: Scene) -> None:
         scene.apply(scene.request(files=[entry, {**entry, "target": "z"}]))
 
 
+@pytest.mark.parametrize("target", ["file", "second"])
+@pytest.mark.parametrize("state", ["absent", "link"])
+def test_a_file_and_the_link_that_leads_to_it(scene: Scene, state: str, target: str) -> None:
+    scene.write("file", b"old")
+    (scene.root / "second").symlink_to("file")
+    (scene.root / "first").symlink_to(target)
+    way = {"path": scene.path("first"), "content": "new"}
+    link = {"path": scene.path("first" if target == "file" else "second"), "state": state}
+    if state == "link":
+        link["target"] = "elsewhere"
+    before = scene.tree()
+    for files in ([way, link], [link, way]):
+        with pytest.raises(Refused, match="first leads through the symbolic link .* names too"):
+            scene.apply(scene.request(files=files))
+    assert scene.tree() == before
+
+
 # --- others at work ---
 
 
