@@ -174,7 +174,7 @@ def test_nothing_that_a_client_sends_reaches_a_log_line_or_a_later_map(tmp_path:
 
 def test_the_server_file_acts(tmp_path: Path) -> None:
     text = render("nginx-server.conf.j2", endpoints_deny_log="/var/log/nginx/refused.log")
-    condition, location = parse(text, tmp_path, ("http", "server"))
+    condition, location, include = parse(text, tmp_path, ("http", "server"))
     assert condition["args"] == ["$wpward_rule"]
     assert condition["block"][0]["args"] == ["^", "/.wpward/deny", "last"]
     assert location["args"] == ["=", "/.wpward/deny"]
@@ -183,6 +183,8 @@ def test_the_server_file_acts(tmp_path: Path) -> None:
     assert inside["access_log"][:2] == ["/var/log/nginx/refused.log", "wpward"]
     # Without a text nginx would go through the site's error_page.
     assert inside["return"] == ["403", "Forbidden\\n"]
+    # A pattern: nginx takes it that nothing is there.
+    assert include["args"] == ["/etc/nginx/wpward/server.d/*.conf"]
 
 
 @pytest.mark.parametrize("name", ["nginx-http.conf.j2", "nginx-server.conf.j2", "httpd.conf.j2"])
