@@ -9,8 +9,8 @@ import json
 import sys
 from collections.abc import Sequence
 
-from testbed import clients, flood, hosts, images, prerequisites, virtual_hosts
-from testbed.constants import DEFAULT_NETWORK, MORE_VHOSTS, SUITES, VHOSTS, WEB_SERVERS
+from testbed import clients, edges, flood, hosts, images, podman, prerequisites, virtual_hosts
+from testbed.constants import DEFAULT_NETWORK, LABEL, MORE_VHOSTS, SUITES, VHOSTS, WEB_SERVERS
 from testbed.shell import TestbedError
 
 
@@ -35,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--suite", default="bookworm", help=f"one of {', '.join(SUITES)}")
         command.add_argument("--web", default="nginx", help=f"one of {', '.join(WEB_SERVERS)}")
 
-    down = commands.add_parser("down", help="remove hosts and clients")
+    down = commands.add_parser("down", help="remove hosts, clients and edges")
     down.add_argument("names", nargs="*", metavar="NAME")
     down.add_argument("--all", action="store_true", help="all of this machine, and the networks")
 
@@ -43,12 +43,17 @@ def _parser() -> argparse.ArgumentParser:
     reboot.add_argument("name", metavar="NAME")
     reboot.add_argument("--crash", action="store_true", help="as after a power cut")
 
-    commands.add_parser("status", help="list hosts and clients")
+    commands.add_parser("status", help="list hosts, clients and edges")
 
     several = commands.add_parser("clients", help="have clients with several addresses")
     several.add_argument("name", metavar="NAME")
     several.add_argument("--addresses", type=int, default=10, metavar="N")
     several.add_argument("--network", default=DEFAULT_NETWORK)
+
+    edge = commands.add_parser("edge", help="have edges of a CDN in front of a host")
+    edge.add_argument("name", metavar="NAME")
+    edge.add_argument("--to", required=True, metavar="HOST", help="the host that they ask")
+    edge.add_argument("--count", type=int, default=1, metavar="N", help="each has its own address")
 
     traffic = commands.add_parser("flood", help="play an incident's requests against a host")
     traffic.add_argument(
@@ -63,7 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     visitor = commands.add_parser("latency", help="measure GET / as a visitor sees it")
     visitor.add_argument("--interval", type=float, default=0.2, help="seconds")
     for command in (traffic, visitor):
-        command.add_argument("destination", metavar="NAME|ADDRESS", help="a host up, or loopback")
+        command.add_argument(
+            "destination", metavar="NAME|ADDRESS", help="a host or edge up, or loopback"
+        )
         command.add_argument("--from", dest="clients", metavar="CLIENTS", help="else from here")
         command.add_argument("--seconds", type=float, default=10, help=f"max {flood.MAX_SECONDS:g}")
         command.add_argument("--count", type=int, help=f"max {flood.MAX_COUNT}")
@@ -74,6 +81,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _address(name: str) -> str:
+    """The address of a host, or of the first of some edges."""
+    found = podman.inspect(hosts.container_name(name))
+    if found and found["Config"]["Labels"].get(LABEL) == "edge":
+        return edges.named(name).addresses[0]
+    return hosts.named(name).address
+
+
 def _traffic(arguments: argparse.Namespace) -> str:
     options = dict(vars(arguments))
     destination = options.pop("destination")
@@ -82,7 +97,7 @@ def _traffic(arguments: argparse.Namespace) -> str:
     try:
         address = str(ipaddress.ip_address(destination))
     except ValueError:
-        address = hosts.named(destination).address
+        address = _address(destination)
     options["clients"] = clients.named(sender) if sender else None
     return json.dumps(clients.traffic(pattern, address, **options), indent=2)
 
@@ -112,6 +127,8 @@ def _dispatch(arguments: argparse.Namespace) -> str:
     if arguments.command == "clients":
         found = clients.up(arguments.name, count=arguments.addresses, network=arguments.network)
         return found.as_json()
+    if arguments.command == "edge":
+        return edges.up(arguments.name, to=arguments.to, count=arguments.count).as_json()
     if arguments.command in ("flood", "latency"):
         return _traffic(arguments)
     return json.dumps(hosts.status(), indent=2)

@@ -82,23 +82,36 @@ def up(name: str, *, count: int = 10, network: str = DEFAULT_NETWORK) -> Clients
             if same and found["State"]["Running"]:
                 return named(name)
             podman.podman("rm", "--force", "--time", "0", container)
-        with locked("addresses"):
-            used = hosts.numbers_in_use(podman.ours(), network)
-            first = hosts.next_number(CLIENT_NUMBERS, used, count)
-            podman.podman(
-                "create", "--name", container, "--hostname", name,
-                *hosts.address_arguments(net, first), *podman.limit_arguments(),
-                "--cap-add", "NET_ADMIN",
-                *(f"--label={key}={value}" for key, value in wanted.items()),
-                f"--label={LABEL}.number={first}",
-                image, "sleep", "infinity",
-            )  # fmt: skip
+        first = create(container, name, net, count, wanted, image)
         podman.podman("start", container)
-        _add_addresses(container, net, range(first + 1, first + count))
+        add_addresses(container, net, range(first + 1, first + count))
     return named(name)
 
 
-def _add_addresses(container: str, network: podman.Network, numbers: range) -> None:
+def create(
+    container: str,
+    name: str,
+    network: podman.Network,
+    count: int,
+    labels: dict[str, str],
+    image: str,
+) -> int:
+    """Make a container that may have `count` addresses; returns the number of the first."""
+    with locked("addresses"):
+        used = hosts.numbers_in_use(podman.ours(), network.name)
+        first = hosts.next_number(CLIENT_NUMBERS, used, count)
+        podman.podman(
+            "create", "--name", container, "--hostname", name,
+            *hosts.address_arguments(network, first), *podman.limit_arguments(),
+            "--cap-add", "NET_ADMIN",
+            *(f"--label={key}={value}" for key, value in labels.items()),
+            f"--label={LABEL}.number={first}",
+            image, "sleep", "infinity",
+        )  # fmt: skip
+    return first
+
+
+def add_addresses(container: str, network: podman.Network, numbers: range) -> None:
     lines = []
     for number in numbers:
         address, address6 = hosts.addresses(network, number)
