@@ -3,11 +3,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import subprocess
-import sys
 import time
 import xmlrpc.client
 from collections import Counter
@@ -16,19 +12,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.wpward.wordpress.plugins.filter.verify_checks import verify_checks
-from ansible_collections.wpward.wordpress.plugins.module_utils.http_check import parse_all
-from ansible_collections.wpward.wordpress.plugins.module_utils.http_client import Request, fetch
-from ansible_collections.wpward.wordpress.plugins.module_utils.http_judge import PASSED
-from ansible_collections.wpward.wordpress.plugins.module_utils.http_rounds import Runner, Settings
-from testbed import hosts, podman
+from integration.endpoints.role import (
+    LIST_METHODS,
+    Close,
+    DenyLog,
+    ask,
+    closer,
+    failures,
+    inside,
+    play,
+    proven,
+    refusals,
+    write,
+)
+from testbed import hosts
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-DENY_LOG = "/var/log/apache2/wpward-deny.log"
-LIST_METHODS = (
-    "<?xml version='1.0'?><methodCall><methodName>system.listMethods</methodName></methodCall>"
-)
 EVERYTHING = ["xmlrpc", "author_by_id", "rest_users", "users_sitemap", "wlwmanifest", "login"]
 
 # What each virtual host has beside its port, its name and its document root.
@@ -121,57 +121,15 @@ def host(make_host: Callable[..., hosts.Host]) -> hosts.Host:
     return host
 
 
-def inside(host: hosts.Host, *argv: str, stdin: str | None = None) -> str:
-    output: str = podman.execute(host.container, list(argv), stdin=stdin)
-    return output
-
-
-def write(host: hosts.Host, path: str, text: str) -> None:
-    inside(host, "sh", "-c", f"cat > {path}", stdin=text)
-
-
-def play(host: hosts.Host, name: str, save_to: Path, **variables: Any) -> Any:
-    """Run a playbook of this directory; what it saved."""
-    variables["save_to"] = str(save_to)
-    done = subprocess.run(
-        [
-            str(Path(sys.executable).parent / "ansible-playbook"),
-            *("--inventory", host.inventory, "--extra-vars", json.dumps(variables)),
-            str(HERE / "endpoints" / f"{name}.yml"),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return json.loads(save_to.read_text())
-
-
-Close = Callable[..., Any]
+@pytest.fixture(scope="module")
+def close(host: hosts.Host, tmp_path_factory: pytest.TempPathFactory) -> Close:
+    return closer(host, tmp_path_factory.mktemp("saved") / "saved.json")
 
 
 @pytest.fixture(scope="module")
-def close(host: hosts.Host, tmp_path_factory: pytest.TempPathFactory) -> Close:
-    """Apply and confirm the role: close(xmlrpc="trusted", trusted=[...]); what it saved."""
-    save_to = tmp_path_factory.mktemp("saved") / "saved.json"
-
-    def run(trusted: tuple[str, ...] = (), **policy: str) -> Any:
-        saved = play(
-            host,
-            "close",
-            save_to,
-            endpoints_run=f"test-{time.time_ns()}",
-            endpoints_policy=policy,
-            endpoints_trusted=list(trusted),
-        )
-        # The reload is asynchronous.
-        time.sleep(1)
-        return saved
-
-    return run
+def deny_log(host: hosts.Host) -> DenyLog:
+    # httpd writes the line once the answer is on its way.
+    return DenyLog(host, "/var/log/apache2/wpward-deny.log", 0.5)
 
 
 def configuration(host: hosts.Host) -> str:
@@ -196,25 +154,8 @@ def closed(untouched: str, close: Close) -> Any:
     return close()
 
 
-def ask(
-    host: hosts.Host, target: str, port: int = 80, name: str = "blog.example", **more: Any
-) -> Any:
-    return fetch(Request(address=host.address, port=port, host=name, target=target, **more), 20)
-
-
-def deny_log(host: hosts.Host) -> list[str]:
-    # httpd writes the line once the answer is on its way.
-    time.sleep(0.5)
-    return inside(host, "cat", DENY_LOG).splitlines()
-
-
-def empty_deny_log(host: hosts.Host) -> None:
-    deny_log(host)
-    inside(host, "truncate", "--size", "0", DENY_LOG)
-
-
 def test_every_virtual_host_refuses_every_variant_and_notes_it(
-    host: hosts.Host, closed: Any
+    host: hosts.Host, deny_log: DenyLog, closed: Any
 ) -> None:
     assert closed["result"]["changed"]
     assert [entry["path"] for entry in closed["result"]["files"]] == [
@@ -222,21 +163,14 @@ def test_every_virtual_host_refuses_every_variant_and_notes_it(
         "/etc/apache2/conf-enabled/wpward.conf",
     ]
     assert any("RewriteRule ^/api/rpc$" in note for note in closed["notes"]), closed["notes"]
-    empty_deny_log(host)
-    checks = verify_checks(
-        closed["evidence"], {}, vantage="controller", address=host.address, guard=False
-    )
-    refused = [check for check in parse_all(checks) if check.kind == "refuse"]
+    deny_log.empty()
+    refused = refusals(host, closed, {})
     assert {check.request.port for check in refused} >= {80, 8081, 8099, 8443, *PORTS.values()}
     assert len(refused) > 1600
-    results = Runner(Settings(time_limit=300)).prove(refused)
-    assert [
-        f"{result.check.id}: {result.verdict.reason}"
-        for result in results
-        if result.verdict.outcome != PASSED
-    ] == []
+    results = proven(refused)
+    assert failures(results) == []
     answered = sum(result.verdict.reason == "403" for result in results)
-    lines = deny_log(host)
+    lines = deny_log.lines()
     assert answered > 1500
     assert len(lines) == answered
     rules = Counter(line.split()[2] for line in lines)
@@ -276,8 +210,8 @@ def test_neither_error_documents_nor_rewrites_bring_php_back(host: hosts.Host) -
 
 
 @pytest.mark.usefixtures("closed")
-def test_harmless_requests_are_served_and_not_noted(host: hosts.Host) -> None:
-    empty_deny_log(host)
+def test_harmless_requests_are_served_and_not_noted(host: hosts.Host, deny_log: DenyLog) -> None:
+    deny_log.empty()
     ports = {8081: "pathinfo", **{PORTS[name]: name for name in ("passthrough", "fallback")}}
     for port, name in {80: "blog", **ports}.items():
         for target in (
@@ -293,12 +227,12 @@ def test_harmless_requests_are_served_and_not_noted(host: hosts.Host) -> None:
             assert "Cookie" not in (answer.header("vary") or "")
     for header in (("Cookie", "wordpress_logged_in_x=1"), ("Authorization", "Basic eDp5")):
         assert ask(host, "/wp-json/wp/v2/users", headers=(header,)).status == 200
-    assert deny_log(host) == []
+    assert deny_log.lines() == []
 
 
 @pytest.mark.usefixtures("closed")
-def test_nobody_can_forge_a_line_in_the_deny_log(host: hosts.Host) -> None:
-    empty_deny_log(host)
+def test_nobody_can_forge_a_line_in_the_deny_log(host: hosts.Host, deny_log: DenyLog) -> None:
+    deny_log.empty()
     forged = "1795299193.239 203.0.113.9 xmlrpc blog.example"
     targets = [
         "/xmlrpc.php",
@@ -318,13 +252,13 @@ def test_nobody_can_forge_a_line_in_the_deny_log(host: hosts.Host) -> None:
     # Refused for another reason, and a .htaccess file that sets variables at will.
     assert ask(host, "/.htaccess").status == 403
     assert ask(host, "/forbidden", PORTS["htaccess"], "htaccess.example").status >= 400
-    lines = deny_log(host)
+    lines = deny_log.lines()
     assert len(lines) == len(targets)
     peer = next(iter({line.split()[1] for line in lines}))
     for line in lines:
         assert re.fullmatch(rf"\d{{10}}\.\d{{3}} {re.escape(peer)} xmlrpc blog\.example", line)
     assert peer != "203.0.113.9"
-    assert inside(host, "stat", "-c", "%a", DENY_LOG).strip() == "640"
+    assert inside(host, "stat", "-c", "%a", deny_log.path).strip() == "640"
 
 
 @pytest.mark.usefixtures("closed")
@@ -344,7 +278,7 @@ def test_long_hostile_queries_are_refused_as_fast(host: hosts.Host) -> None:
 
 
 def test_a_trusted_client_uses_xmlrpc_through_the_sites_own_php(
-    host: hosts.Host, close: Close
+    host: hosts.Host, deny_log: DenyLog, close: Close
 ) -> None:
     own = ask(host, "/").source
     close(xmlrpc="trusted", trusted=("127.9.9.0/24", "::1", "2001:db8::/32", own))
@@ -366,7 +300,7 @@ def test_a_trusted_client_uses_xmlrpc_through_the_sites_own_php(
     assert served("127.0.0.1", behind, "X-Forwarded-For: 127.9.9.7")
     assert served("127.0.0.1", behind, "X-Forwarded-For: 2001:db8::7")
     assert not served("127.9.9.7", behind, "X-Forwarded-For: 203.0.113.9")
-    assert deny_log(host)[-1].split()[1:] == ["203.0.113.9", "xmlrpc", "remoteip.example"]
+    assert deny_log.lines()[-1].split()[1:] == ["203.0.113.9", "xmlrpc", "remoteip.example"]
 
     server = xmlrpc.client.ServerProxy(f"http://{host.address}/xmlrpc.php")
     assert "wp.newPost" in server.system.listMethods()  # type: ignore[operator]

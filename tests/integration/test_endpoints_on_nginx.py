@@ -3,11 +3,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import subprocess
-import sys
 import time
 import xmlrpc.client
 from collections.abc import Callable
@@ -15,19 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.wpward.wordpress.plugins.filter.verify_checks import verify_checks
-from ansible_collections.wpward.wordpress.plugins.module_utils.http_check import parse_all
-from ansible_collections.wpward.wordpress.plugins.module_utils.http_client import Request, fetch
-from ansible_collections.wpward.wordpress.plugins.module_utils.http_judge import PASSED
-from ansible_collections.wpward.wordpress.plugins.module_utils.http_rounds import Runner, Settings
-from testbed import hosts, podman
+from integration.endpoints.role import (
+    LIST_METHODS,
+    Close,
+    DenyLog,
+    ask,
+    closer,
+    failures,
+    inside,
+    play,
+    proven,
+    refusals,
+    write,
+)
+from testbed import hosts
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-DENY_LOG = "/var/log/nginx/wpward-deny.log"
-LIST_METHODS = (
-    "<?xml version='1.0'?><methodCall><methodName>system.listMethods</methodName></methodCall>"
-)
 
 # Two server blocks in one file: error pages and a fallback that call PHP, logs in JSON, a rewrite
 # and the PHP location before everything; and one on a single line.
@@ -63,57 +63,15 @@ def host(make_host: Callable[..., hosts.Host]) -> hosts.Host:
     return host
 
 
-def inside(host: hosts.Host, *argv: str, stdin: str | None = None) -> str:
-    output: str = podman.execute(host.container, list(argv), stdin=stdin)
-    return output
-
-
-def write(host: hosts.Host, path: str, text: str) -> None:
-    inside(host, "sh", "-c", f"cat > {path}", stdin=text)
-
-
-def play(host: hosts.Host, name: str, save_to: Path, **variables: Any) -> Any:
-    """Run a playbook of this directory; what it saved."""
-    variables["save_to"] = str(save_to)
-    done = subprocess.run(
-        [
-            str(Path(sys.executable).parent / "ansible-playbook"),
-            *("--inventory", host.inventory, "--extra-vars", json.dumps(variables)),
-            str(HERE / "endpoints" / f"{name}.yml"),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return json.loads(save_to.read_text())
-
-
-Close = Callable[..., Any]
+@pytest.fixture(scope="module")
+def close(host: hosts.Host, tmp_path_factory: pytest.TempPathFactory) -> Close:
+    return closer(host, tmp_path_factory.mktemp("saved") / "saved.json")
 
 
 @pytest.fixture(scope="module")
-def close(host: hosts.Host, tmp_path_factory: pytest.TempPathFactory) -> Close:
-    """Apply and confirm the role: close(xmlrpc="trusted", trusted=[...]); what it saved."""
-    save_to = tmp_path_factory.mktemp("saved") / "saved.json"
-
-    def run(trusted: tuple[str, ...] = (), **policy: str) -> Any:
-        saved = play(
-            host,
-            "close",
-            save_to,
-            endpoints_run=f"test-{time.time_ns()}",
-            endpoints_policy=policy,
-            endpoints_trusted=list(trusted),
-        )
-        # The reload is asynchronous.
-        time.sleep(1)
-        return saved
-
-    return run
+def deny_log(host: hosts.Host) -> DenyLog:
+    # nginx writes it at least once a second.
+    return DenyLog(host, "/var/log/nginx/wpward-deny.log", 1.5)
 
 
 @pytest.fixture(scope="module")
@@ -122,43 +80,13 @@ def closed(close: Close) -> Any:
     return close()
 
 
-def failures(host: hosts.Host, saved: Any, policy: dict[str, str]) -> list[str]:
-    """What does not hold of all that the web server must refuse and let through."""
-    checks = verify_checks(
-        saved["evidence"], policy, vantage="controller", address=host.address, guard=False
-    )
-    refused = [check for check in parse_all(checks) if check.kind == "refuse"]
-    assert len({check.request.port for check in refused}) == 5
-    assert len(refused) > 700
-    results = Runner(Settings(time_limit=300)).prove(refused)
-    return [
-        f"{result.check.id}: {result.verdict.reason}"
-        for result in results
-        if result.verdict.outcome != PASSED
-    ]
-
-
-def ask(
-    host: hosts.Host, target: str, port: int = 80, name: str = "blog.example", **more: Any
-) -> Any:
-    return fetch(Request(address=host.address, port=port, host=name, target=target, **more), 20)
-
-
-def deny_log(host: hosts.Host) -> list[str]:
-    # nginx writes it at least once a second.
-    time.sleep(1.5)
-    return inside(host, "cat", DENY_LOG).splitlines()
-
-
-def empty_deny_log(host: hosts.Host) -> None:
-    deny_log(host)
-    inside(host, "truncate", "--size", "0", DENY_LOG)
-
-
 def test_every_server_block_refuses_every_variant(host: hosts.Host, closed: Any) -> None:
     assert closed["result"]["changed"]
     assert any("location = /xmlrpc.php" in note for note in closed["notes"]), closed["notes"]
-    assert failures(host, closed, {}) == []
+    refused = refusals(host, closed, {})
+    assert len({check.request.port for check in refused}) == 5
+    assert len(refused) > 700
+    assert failures(proven(refused)) == []
 
 
 @pytest.mark.usefixtures("closed")
@@ -179,17 +107,19 @@ def test_the_sites_own_error_page_brings_no_php_back(host: hosts.Host) -> None:
 
 
 @pytest.mark.usefixtures("closed")
-def test_the_internal_location_cannot_be_asked_for(host: hosts.Host) -> None:
-    empty_deny_log(host)
+def test_the_internal_location_cannot_be_asked_for(host: hosts.Host, deny_log: DenyLog) -> None:
+    deny_log.empty()
     for target in ("/.wpward/deny", "//.wpward//deny", "/%2ewpward/deny", "/.wpward/deny/x"):
         assert ask(host, target).status == 404
-    lines = deny_log(host)
+    lines = deny_log.lines()
     assert [line.split()[2:] for line in lines] == [["0", "blog.example"]] * 3
 
 
 @pytest.mark.usefixtures("closed")
-def test_refusals_are_in_the_deny_log_only_and_nobody_can_forge_a_line(host: hosts.Host) -> None:
-    empty_deny_log(host)
+def test_refusals_are_in_the_deny_log_only_and_nobody_can_forge_a_line(
+    host: hosts.Host, deny_log: DenyLog
+) -> None:
+    deny_log.empty()
     access_log = "/var/log/nginx/blog-access.log"
     before = inside(host, "cat", access_log)
     forged = "1795299193.239 203.0.113.9 xmlrpc blog.example"
@@ -207,14 +137,14 @@ def test_refusals_are_in_the_deny_log_only_and_nobody_can_forge_a_line(host: hos
     )
     for target in targets:
         assert ask(host, target, method="POST", headers=headers).status == 403, target
-    lines = deny_log(host)
+    lines = deny_log.lines()
     assert len(lines) == len(targets)
     peer = next(iter({line.split()[1] for line in lines}))
     for line in lines:
         assert re.fullmatch(rf"\d{{10}}\.\d{{3}} {re.escape(peer)} xmlrpc blog\.example", line)
     assert peer != "203.0.113.9"
     assert inside(host, "cat", access_log) == before
-    assert inside(host, "stat", "-c", "%a", DENY_LOG).strip() == "640"
+    assert inside(host, "stat", "-c", "%a", deny_log.path).strip() == "640"
 
 
 @pytest.mark.usefixtures("closed")
