@@ -23,7 +23,7 @@ def endpoint_servers(evidence: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     judges = not nginx.get("edit_refusal")
     of_nginx = [row for row in _serving(evidence, "nginx") if judges or not row.get("fronts")]
     of_httpd = [
-        row for row in _serving(evidence, "httpd") if not (judges and _is_behind_nginx_only(row))
+        row for row in _serving(evidence, "httpd") if not (judges and is_behind_nginx_only(row))
     ]
     fronted = judges and bool(of_httpd) and all(row.get("fronted") for row in of_httpd)
     own = [
@@ -58,7 +58,7 @@ def _left_in_nginx(evidence: Mapping[str, Any], nginx: Row) -> bool:
     return bool(nginx) and (included or nginx.get("http_include_file") in nginx.get("files", {}))
 
 
-def _is_behind_nginx_only(row: Row) -> bool:
+def is_behind_nginx_only(row: Row) -> bool:
     """Whether nobody reaches a virtual host but through the nginx of the same host."""
     return bool(row.get("fronted")) and all(
         "unix" in listen or is_local(str(listen.get("address")), ())

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 
 from ansible_collections.wpward.wordpress.plugins.module_utils import claims, known_networks
 from ansible_collections.wpward.wordpress.plugins.module_utils.endpoint import CLOSED, OPEN
 from ansible_collections.wpward.wordpress.plugins.module_utils.known_networks_data import RANGES
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.case import Case, make
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.edges import edge_of
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import (
     AFTERMATH,
     ATTACK,
@@ -35,7 +35,6 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils.judgement import 
 )
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.traffic import (
     Traffic,
-    is_local,
     strangers,
 )
 
@@ -136,7 +135,7 @@ def _answers(traffic: Traffic, judgement: Judgement, case: Case) -> str:
 
 def _who(one: Judged, case: Case) -> str:
     if one.judgement.behind_edge:
-        edge = _edge(one.traffic, case)
+        edge = edge_of(one.traffic, case.limits)
         share = "" if edge.hits == one.traffic.hits else "mostly "
         return f"{share}through {edge.whose}, which hides the clients"
     addresses = max(one.judgement.addresses, 1)
@@ -269,51 +268,12 @@ def _false_claims(here: Sequence[Judged], verdict: str) -> list[Finding]:
     return findings
 
 
-def _local_proxy(address: str) -> str:
-    if ip_address(address).is_loopback:
-        return f"a proxy of your own ({quote(address)})"
-    return f"a private network, most likely a proxy of your own ({quote(address)})"
-
-
-@dataclass(frozen=True)
-class _Edge:
-    """Who passes requests on. whose: in words. certain: whether all of them are known to do that.
-    hits: requests. addresses: of those that the evidence lists. all_listed: whether there are no
-    more of them."""
-
-    whose: str
-    certain: bool
-    hits: int
-    addresses: int
-    all_listed: bool
-
-
-def _edge(traffic: Traffic, case: Case) -> _Edge:
-    networks = [party for party in known_networks.EDGES if traffic.parties[party]]
-    hits = sum(traffic.parties[party] for party in networks)
-    whose = list(networks)
-    listed = {
-        address: count
-        for address, count in traffic.clients.items()
-        if known_networks.party_of(address) in networks
-    }
-    certain = True
-    # Beside a delivery network some requests from the host's own network make no proxy.
-    if hits < case.limits["edge_share"] * traffic.hits:
-        local = {address: count for address, count in traffic.clients.items() if is_local(address)}
-        whose += [_local_proxy(address) for address in list(local)[:1]]
-        certain = all(ip_address(address).is_loopback for address in local)
-        hits += sum(local.values())
-        listed |= local
-    return _Edge(" and ".join(whose), certain, hits, len(listed), sum(listed.values()) >= hits)
-
-
 def _behind_edge(here: Sequence[Judged], case: Case, verdict: str) -> list[Finding]:
     hidden = [one.traffic for one in here if one.judgement.behind_edge]
     if not hidden:
         return []
     traffic = max(hidden, key=lambda one: one.hits)
-    edge = _edge(traffic, case)
+    edge = edge_of(traffic, case.limits)
     least = "" if edge.all_listed else "at least "
     return [
         make(
