@@ -62,6 +62,8 @@ class Server:
     """A server block with what decides about a request in it."""
 
     vhost: Vhost
+    http: list[Directive]
+    """The directives of the level around it."""
     level: list[Directive]
     locations: list[Location]
 
@@ -96,11 +98,12 @@ def read_servers(config: Config, vhosts: Sequence[Vhost]) -> list[Server]:
     by_place = {(vhost.file, vhost.insert_offset): vhost for vhost in vhosts}
     found: list[Server] = []
     for http in blocks(config, "http"):
-        for one in config.expand(http.block or ()):
+        around = list(config.expand(http.block or ()))
+        for one in around:
             vhost = by_place.pop((real_path(one.file), one.block_offset or 0), None)
             if one.name == "server" and vhost is not None:
                 level = list(config.expand(one.block or ()))
-                found.append(Server(vhost, level, read_locations(config, one.block)))
+                found.append(Server(vhost, around, level, read_locations(config, one.block)))
     return found
 
 

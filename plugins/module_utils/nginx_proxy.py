@@ -112,7 +112,7 @@ def listens(vhost: VirtualHost, target: Target, own: Sequence[str]) -> bool | No
 
 
 def host_header(server: Server, location: Location, target: Target) -> str:
-    for level in (*[one.level for one in chain(location)], server.level):
+    for level in (*[one.level for one in chain(location)], server.level, server.http):
         headers = [one for one in level if one.name == "proxy_set_header" and len(one.args) == 2]
         if headers:
             hosts = [one.args[1] for one in headers if one.args[0].lower() == "host"]

@@ -15,7 +15,6 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_config impo
     Config,
     Directive,
 )
-from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_discovery import blocks
 from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_locations import (
     Location,
     Server,
@@ -91,9 +90,6 @@ class Fronts:
         self._httpd = httpd
         self._own = own
         self._upstreams = nginx_proxy.upstreams_of(config)
-        self._http = [
-            one for block in blocks(config, "http") for one in config.expand(block.block or ())
-        ]
         self._of_httpd = _Names(httpd)
         self._of_nginx = _Names(vhosts)
         self._answers: dict[tuple[object, ...], list[HttpdVhost]] = {}
@@ -153,7 +149,7 @@ class Fronts:
         self, server: Server, location: Location, uri: str
     ) -> Iterator[tuple[HttpdVhost, Target]]:
         for target in self._targets(server, location, uri):
-            host = self._host(server, location, target)
+            host = nginx_proxy.host_header(server, location, target)
             key = (server.vhost.id, host, target.address, target.port, target.unix)
             if key not in self._answers:
                 self._answers[key] = self._answering(server, host, target)
@@ -187,19 +183,6 @@ class Fronts:
             ):
                 chosen.add(vhost.id)
         return chosen | default
-
-    def _host(self, server: Server, location: Location, target: Target) -> str:
-        host = nginx_proxy.host_header(server, location, target)
-        if host != target.host:
-            return host
-        given = [
-            one.args[1]
-            for one in self._http
-            if one.name == "proxy_set_header"
-            and len(one.args) == 2
-            and one.args[0].lower() == "host"
-        ]
-        return given[-1] if given else host
 
     def _takes_any_name(self, server: Server) -> bool:
         names = server.vhost.server_names

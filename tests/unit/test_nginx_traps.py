@@ -206,6 +206,8 @@ def test_another_server_block_answers_the_proxied_request(host: Host) -> None:
     # Without a Host header of its own the proxied request has the target's.
     plain = front.replace("proxy_set_header Host back.example;", "")
     assert ids(host.traps(plain, back)) == ["self_proxy"]
+    # One that is set for all servers.
+    assert host.traps(plain, back, http="proxy_set_header Host back.example;") == []
 
 
 def test_the_default_server_block_answers_an_address(host: Host) -> None:

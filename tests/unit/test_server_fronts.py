@@ -189,6 +189,9 @@ def test_headers_that_are_set_for_all_servers(host: Host) -> None:
         "location / { proxy_pass http://127.0.0.1:8080; }", "front.example"
     )
     assert host.read(nginx)["front.example"] == [SECOND]
+    # A location that sets any header inherits none.
+    own = nginx.replace("8080;", "8080; proxy_set_header X-Real-IP $remote_addr;")
+    assert host.read(own)["front.example"] == [BLOG]
 
 
 @pytest.mark.parametrize(
