@@ -16,6 +16,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils import (
     database,
     deny_log,
     error_logs,
+    fail2ban_state,
     host_facts,
     host_state,
     httpd_discovery,
@@ -23,6 +24,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils import (
     limits_trap,
     nginx_server,
     nginx_traps,
+    packet_filter,
     processes,
     reverse_dns,
     wordpress_discovery,
@@ -45,6 +47,8 @@ SCHEMA = 2
 _ROOTS = ("nginx", "httpd", "php-fpm")
 """Services whose master is root's. The database has an account of its own and is asked about
 elsewhere."""
+_BANS_SECONDS = 5.0
+"""For the packet filter and for fail2ban each: their programs answer at once or are stuck."""
 
 
 def _printable(value: Any, strange: set[str]) -> Any:
@@ -224,6 +228,8 @@ def collect(request: Request) -> dict[str, Any]:
         "now": None,
         "traps": [],
         "database": None,
+        "firewall": dict(packet_filter.UNKNOWN),
+        "fail2ban": None,
         "errors": [],
         "logs": [],
         "access": [],
@@ -234,6 +240,10 @@ def collect(request: Request) -> dict[str, Any]:
         document["now"] = host_state.collect(running, web.ports(), deadline)
     with budget.part("traps"):
         document["traps"] = _traps(web, running, host["addresses"])
+    with budget.part("firewall", at_most=_BANS_SECONDS) as deadline:
+        document["firewall"] = packet_filter.describe(deadline, problems)
+    with budget.part("fail2ban", at_most=_BANS_SECONDS) as deadline:
+        document["fail2ban"] = fail2ban_state.describe(deadline, problems)
     with budget.part("database", at_most=request.time_budget / 4) as deadline:
         document["database"] = database.collect(
             deadline, request.database_credentials, problems, running

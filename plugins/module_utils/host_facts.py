@@ -7,6 +7,7 @@ import ipaddress
 import platform
 import re
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,11 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.processes import 
     controller_address,
     text_of,
 )
+
+ROUTES4 = "/proc/net/route"
+ROUTES6 = "/proc/net/ipv6_route"
+_GATEWAY = 0x3
+"""RTF_UP and RTF_GATEWAY: a route that is in force and leads to another host."""
 
 
 def _os_release() -> dict[str, str]:
@@ -54,6 +60,35 @@ def own_addresses() -> list[str]:
     return [str(address) for address in sorted(addresses, key=lambda one: (one.version, one))]
 
 
+def _route4(words: list[str]) -> ipaddress.IPv4Address | None:
+    destination, gateway, flags, mask = words[1], words[2], int(words[3], 16), words[7]
+    if (destination, mask) != ("00000000", "00000000") or flags & _GATEWAY != _GATEWAY:
+        return None
+    # The kernel prints the address as a number of the machine's own byte order.
+    return ipaddress.IPv4Address(int(gateway, 16).to_bytes(4, sys.byteorder))
+
+
+def _route6(words: list[str]) -> ipaddress.IPv6Address | None:
+    destination, length, gateway, flags = words[0], words[1], words[4], int(words[8], 16)
+    if int(destination, 16) or int(length, 16) or flags & _GATEWAY != _GATEWAY:
+        return None
+    return ipaddress.IPv6Address(int(gateway, 16))
+
+
+def gateways() -> list[str]:
+    """Where packets to the world go, by the kernel's main routing tables."""
+    found: dict[str, None] = {}
+    for path, address_of in ((ROUTES4, _route4), (ROUTES6, _route6)):
+        for line in (text_of(path) or "").splitlines():
+            try:
+                address = address_of(line.split())
+            except (ValueError, IndexError, OverflowError):
+                continue
+            if address is not None:
+                found[str(address)] = None
+    return list(found)
+
+
 def describe() -> dict[str, Any]:
     """The evidence's ``host``."""
     return {
@@ -63,4 +98,5 @@ def describe() -> dict[str, Any]:
         "init": init_system(),
         "addresses": own_addresses(),
         "controller_address": controller_address(),
+        "gateways": gateways(),
     }

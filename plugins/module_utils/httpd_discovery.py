@@ -16,6 +16,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils import (
     httpd_logs,
     httpd_vhosts,
     processes,
+    real_ip_state,
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.files import (
     is_file,
@@ -327,5 +328,6 @@ def discover(
         "log_formats": formats,
         "files": {real_path(path): {"sha256": file.sha256} for path, file in config.files.items()},
         "limits": _limits(config.directives),
+        "real_ip": real_ip_state.httpd(config),
         **httpd_layout.describe(config, control, error_logs),
     }, vhosts

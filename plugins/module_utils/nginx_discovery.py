@@ -38,13 +38,15 @@ SNIPPET_NAME = "wpward.conf"
 
 @dataclass(frozen=True)
 class Build:
-    """What ``nginx -V`` says."""
+    """What ``nginx -V`` says. ``real_ip``: whether the module that takes a client's address from a
+    header is built in."""
 
     version: str
     prefix: str
     config_path: str
     access_log: str
     error_log: str
+    real_ip: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,22 +73,25 @@ def find_binary(processes: Sequence[Process]) -> str | None:
 
 
 def run(
-    argv: Sequence[str], variables: Mapping[str, str] | None = None
+    argv: Sequence[str],
+    variables: Mapping[str, str] | None = None,
+    seconds: float | None = None,
 ) -> tuple[int | None, bytes, bytes]:
-    """Run a command that only reads, with more environment variables where they are given. The
-    code is None where it did not start or did not end."""
+    """Run a command that only reads, with more environment variables where they are given, for at
+    most ``seconds``. The code is None where it did not start or did not end."""
+    limit = _COMMAND_SECONDS if seconds is None else seconds
     environment = dict(os.environ, **(variables or {}), LC_ALL="C", LANGUAGE="C")
     try:
         done = subprocess.run(
             list(argv),
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=_COMMAND_SECONDS,
+            timeout=limit,
             check=False,
             env=environment,
         )
     except subprocess.TimeoutExpired:
-        return None, b"", f"no answer within {_COMMAND_SECONDS} s".encode()
+        return None, b"", f"no answer within {limit:.2g} s".encode()
     except OSError as error:
         return None, b"", (error.strerror or str(error)).encode()
     return done.returncode, done.stdout, done.stderr
@@ -123,6 +128,7 @@ def read_build(binary: str, master: Process | None) -> Build | None:
         config_path=posixpath.join(prefix, config),
         access_log=posixpath.join(prefix, options.get("--http-log-path") or "logs/access.log"),
         error_log=posixpath.join(prefix, options.get("--error-log-path") or "logs/error.log"),
+        real_ip="--with-http_realip_module" in options,
     )
 
 

@@ -11,6 +11,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils import (
     nginx_discovery,
     nginx_stack,
     nginx_vhosts,
+    real_ip_state,
     systemd_unit,
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.files import real_path
@@ -100,6 +101,7 @@ def discover(running: Sequence[Process], problems: Problems) -> NginxServer | No
         "stack": stack,
         "edit_refusal": nginx_stack.edit_refusal(config, stack),
         "log_formats": nginx_discovery.log_formats(config),
+        "real_ip": real_ip_state.nginx(config, build.real_ip),
         "files": {
             real_path(path): {"sha256": parsed.sha256} for path, parsed in config.files.items()
         },

@@ -115,6 +115,10 @@ evidence:
         controller_address:
           description: Where this SSH session comes from; null where that is not known.
           type: str
+        gateways:
+          description: Its default gateways, those of IPv4 first.
+          type: list
+          elements: str
     nginx:
       description: The nginx of the host; null where there is none.
       type: dict
@@ -175,6 +179,14 @@ evidence:
         log_formats:
           description: Text of each C(log_format) by its name.
           type: dict
+        real_ip:
+          description: >-
+            How the client's address is taken from a header, at http and server level, without what
+            this collection wrote. Whether the C(module) is built in, the C(header) (null where
+            nothing is configured), the networks C(from) which it is accepted (without any, the
+            header has no effect), whether it is C(recursive), and the C(places) as C(file) and
+            C(line).
+          type: dict
         files:
           description: Every file of the configuration by its real path, with its C(sha256).
           type: dict
@@ -221,6 +233,15 @@ evidence:
           description: >-
             C(MaxRequestWorkers), C(ServerLimit) and C(ThreadsPerChild) as configured for the MPM;
             null where httpd's own default holds.
+          type: dict
+        real_ip:
+          description: >-
+            How the client's address is taken from a header, in the main server and in virtual
+            hosts, without what this collection wrote. Whether the C(module) is loaded; Debian's
+            C(load_file) and C(load_link) that load it (null elsewhere); its C(module_file) (null
+            where there is none); the C(header) (null where none is configured), the trusted and
+            internal C(proxies), those of lists among them, and the C(places) as C(file) and
+            C(line).
           type: dict
         layout:
           description: >-
@@ -539,6 +560,46 @@ evidence:
         use as logs (size in bytes, rows as estimated by the server, whether the column they are
         purged by is indexed), C(slow_log).
       type: dict
+    firewall:
+      description: >-
+        The packet filter. Its C(manager), which is what the host uses now, V(firewalld) where it
+        runs, V(ufw) or V(csf) where they are enabled, else V(nftables) or V(iptables), whichever
+        has rules other than those of fail2ban or of this collection, else whichever is installed;
+        null where none is. Whether the commands C(nft) and C(iptables) exist.
+      type: dict
+    fail2ban:
+      description: fail2ban; null where it is not installed.
+      type: dict
+      contains:
+        version:
+          description: As C(fail2ban-client -V) says.
+          type: str
+          sample: 1.0.2
+        active:
+          description: Whether it runs.
+          type: bool
+        enabled:
+          description: Whether it starts with the host.
+          type: bool
+        config_ok:
+          description: Whether fail2ban would start with the configuration on disk.
+          type: bool
+        message:
+          description: In fail2ban's own words why it would not; empty otherwise.
+          type: str
+          sample: "Failed during configuration: Have not found any log file for sshd jail"
+        log_target:
+          description: Where it logs to, a path or such as V(SYSLOG); null where that is not known.
+          type: str
+        python_systemd:
+          description: Whether its Python can read the journal.
+          type: bool
+        jails:
+          description: >-
+            The enabled jails of the configuration on disk, also where it does not run. C(name),
+            C(backend) as configured, the C(logs) that exist, and each C(failregex).
+          type: list
+          elements: dict
     budget:
       description: The parts of the probe, the C(seconds) each took, and whether it was C(complete).
       type: list
@@ -555,7 +616,8 @@ evidence:
         V(name_not_utf8), V(log_unreadable), V(log_not_a_file), V(log_format_unusable),
         V(log_format_mismatch), V(log_forgeable), V(log_truncated), V(log_time_budget),
         V(error_log_unread), V(errors_incomplete), V(kernel_log_incomplete), V(database_not_asked),
-        V(database_unreachable), V(database_partial), V(part_failed).
+        V(database_unreachable), V(database_partial), V(packet_filter_unread),
+        V(fail2ban_unread), V(part_failed).
       type: list
       elements: dict
 """

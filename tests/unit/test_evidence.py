@@ -14,12 +14,14 @@ from ansible_collections.wpward.wordpress.plugins.module_utils import (
     database,
     error_logs,
     evidence,
+    fail2ban_state,
     host_facts,
     host_state,
     httpd_discovery,
     kernel_log,
     limits_trap,
     nginx_discovery,
+    packet_filter,
     processes,
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.processes import Process
@@ -89,6 +91,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(kernel_log, "collect", lambda *_arguments: [])
     monkeypatch.setattr(limits_trap, "find", lambda running: [])
     monkeypatch.setattr(database, "collect", lambda *_arguments: None)
+    monkeypatch.setattr(packet_filter, "program", lambda name: None)
+    monkeypatch.setattr(fail2ban_state, "program", lambda name: None)
     monkeypatch.setattr(host_state, "_SAMPLE_SECONDS", 0)
     return Host(tmp_path)
 
@@ -156,6 +160,8 @@ def test_every_part_is_accounted_for(host: Host) -> None:
             "wordpress",
             "now",
             "traps",
+            "firewall",
+            "fail2ban",
             "database",
             "errors",
             "access",

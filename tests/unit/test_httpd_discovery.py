@@ -147,6 +147,15 @@ def test_an_installed_httpd(host: Host) -> None:
         "log_formats": {"CLF": '%h %l %u %t "%r" %>s %b', "short": "%h %t"},
         "files": described["files"],
         "limits": {"MaxRequestWorkers": 150, "ServerLimit": None, "ThreadsPerChild": None},
+        "real_ip": {
+            "module": False,
+            "load_file": None,
+            "load_link": None,
+            "module_file": None,
+            "header": None,
+            "proxies": [],
+            "places": [],
+        },
     }
     (main,) = vhosts
     assert main.describe()["access_logs"] == [
