@@ -20,6 +20,7 @@ collect_ignore = (
         "test_networks_refresh.py",
         "test_nginx_config_oracle.py",
         "test_plan.py",
+        "test_real_ip_plan.py",
         "test_report_directory.py",
         "test_report_role.py",
         "test_svg_plot.py",

@@ -1,0 +1,306 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Who stands in front of a host, and which of its web servers has to be told so."""
+
+from __future__ import annotations
+
+import ipaddress
+import posixpath
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.wpward.wordpress.plugins.module_utils import known_networks
+from ansible_collections.wpward.wordpress.plugins.module_utils.known_networks_data import (
+    DATES,
+    RANGES,
+)
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.edges import (
+    delivery_networks,
+    local_proxies,
+)
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import epoch, mapping, quote
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.real_ip_settings import (
+    AUTO,
+    CUSTOM,
+    FORWARDED_FOR,
+    HEADERS,
+    NONE,
+    Settings,
+    SettingsError,
+    check_settings,
+)
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.serving import is_behind_nginx_only
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.thresholds import (
+    complete_thresholds,
+)
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.traffic import Known, pool
+
+Row = Mapping[str, Any]
+
+CONFIGURED = "configured"
+OUR_FILE = "wpward-real-ip.conf"
+OLD = 90
+"""Days after which the table of published ranges is called old."""
+
+_LOOPBACK = ("127.0.0.0/8", "::1/128")
+_NGINX_DEFAULT = "X-Real-IP"
+
+
+@dataclass(frozen=True)
+class Server:
+    """One web server of the host.
+
+    outer: clients or the network in front connect to it. inner: an nginx of the same host connects
+    to it. told: that nginx says for whom. ours: our own settings are in force. header, networks,
+    places: of all settings in force. present: our file is part of its configuration.
+    """
+
+    outer: bool
+    inner: bool
+    told: bool
+    ours: bool
+    header: str
+    networks: tuple[str, ...]
+    places: tuple[str, ...]
+    present: bool
+
+    @property
+    def has_others(self) -> bool:
+        """Whether the operator has configured it."""
+        return bool(self.header) and not self.ours
+
+
+@dataclass(frozen=True)
+class _Front:
+    """Who stands in front. active: whether the servers are to be told."""
+
+    behind: str | None
+    networks: tuple[str, ...] = ()
+    header: str = ""
+    active: bool = False
+    notes: list[str] = field(default_factory=list)
+
+
+def real_ip_plan(
+    evidence: Row, cdn: Any = AUTO, networks: Any = None, header: Any = ""
+) -> dict[str, Any]:
+    """See the filter of that name."""
+    nginx, httpd = _servers(evidence)
+    try:
+        settings = check_settings(cdn, networks, header)
+    except SettingsError as error:
+        return _describe(_Front(None), nginx, httpd, (), str(error))
+    front = _configured(settings, nginx, httpd) or _front(evidence, settings, nginx, httpd)
+    return _describe(front, nginx, httpd, _own(evidence), "")
+
+
+# --- the servers ---------------------------------------------------------------------------------
+
+
+def _servers(evidence: Row) -> tuple[Server, Server]:
+    rows = [row for row in evidence.get("vhosts") or () if row.get("sites")]
+    of_httpd = [row for row in rows if row.get("server") == "httpd"]
+    nginx, httpd = mapping(evidence.get("nginx")), mapping(evidence.get("httpd"))
+    return (
+        _server(
+            nginx,
+            "from",
+            outer=any(row.get("server") == "nginx" for row in rows),
+            inner=False,
+            told=False,
+        ),
+        _server(
+            httpd,
+            "proxies",
+            outer=not all(map(is_behind_nginx_only, of_httpd)),
+            inner=any(row.get("fronted") for row in of_httpd),
+            told=_tells_httpd(rows),
+        ),
+    )
+
+
+def _tells_httpd(rows: Iterable[Row]) -> bool:
+    """Whether nginx itself writes the client's address into the header wherever it passes requests
+    on to httpd. Where it does not, a client's own header comes through."""
+    return all(
+        FORWARDED_FOR.lower() in (row.get("client_headers") or ())
+        for row in rows
+        if row.get("server") == "nginx" and row.get("fronts")
+    )
+
+
+def _server(server: Row, name: str, outer: bool, inner: bool, told: bool) -> Server:
+    found = mapping(server.get("real_ip"))
+    networks = tuple(filter(None, map(_canonical, found.get(name) or ())))
+    places = [place for place in found.get("places") or () if isinstance(place, Mapping)]
+    # nginx reads this one unless told otherwise.
+    default = _NGINX_DEFAULT if name == "from" and found.get("from") else ""
+    return Server(
+        outer,
+        inner,
+        told,
+        any(posixpath.basename(place.get("file") or "") == OUR_FILE for place in places),
+        found.get("header") or default,
+        networks,
+        tuple(f"{place.get('file')}:{place.get('line')}" for place in places),
+        any(posixpath.basename(path) == OUR_FILE for path in mapping(server.get("files"))),
+    )
+
+
+def _canonical(text: Any) -> str | None:
+    """None for what is no network, such as a host's name or ``unix:``."""
+    try:
+        return str(ipaddress.ip_network(str(text), strict=False))
+    except ValueError:
+        return None
+
+
+def _own(evidence: Row) -> tuple[str, ...]:
+    addresses = mapping(evidence.get("host")).get("addresses") or ()
+    return tuple(one for one in addresses if not ipaddress.ip_address(one).is_loopback)
+
+
+# --- who stands in front -------------------------------------------------------------------------
+
+
+def _configured(settings: Settings, nginx: Server, httpd: Server) -> _Front | None:
+    """The operator's own settings, which are left alone; None where there are none."""
+    if settings.cdn == NONE:
+        return None
+    theirs = [server for server in (nginx, httpd) if server.outer and server.has_others]
+    if nginx.outer and httpd in theirs and all(map(_is_local, httpd.networks)):
+        # That only tells httpd of the nginx in front of it.
+        theirs.remove(httpd)
+    if not theirs:
+        return None
+    notes = []
+    if settings.cdn != AUTO:
+        places = ", ".join(place for server in theirs for place in server.places)
+        notes.append(
+            f"The web server has settings of its own for the real address of clients "
+            f"({quote(places)}); wpward_cdn {settings.cdn} is not applied. Remove them if they are "
+            "not right."
+        )
+    networks = tuple(dict.fromkeys(one for server in theirs for one in server.networks))
+    return _Front(CONFIGURED, networks, theirs[0].header, notes=notes)
+
+
+def _front(evidence: Row, settings: Settings, nginx: Server, httpd: Server) -> _Front:
+    if settings.cdn == NONE:
+        return _Front(None)
+    if settings.cdn == CUSTOM:
+        header = settings.header or FORWARDED_FOR
+        return _Front(CUSTOM, settings.networks, header, active=True)
+    if settings.cdn != AUTO:
+        return _published([settings.cdn], settings.header, evidence)
+    # Once the log shows the clients, it no longer tells what is in front.
+    ours = next((server for server in (nginx, httpd) if server.outer and server.ours), None)
+    if ours and ours.networks:
+        return _kept(ours, evidence)
+    return _seen(evidence, fronted=httpd.inner)
+
+
+def _kept(server: Server, evidence: Row) -> _Front:
+    """What an earlier run has set up."""
+    whose = [known_networks.party_of(network.partition("/")[0]) for network in server.networks]
+    parties = [party for party in known_networks.EDGES if party in whose]
+    # A few may be none of the table's any more, which has been brought up to date since.
+    if sum(map(whose.count, parties)) * 2 > len(whose):
+        return _published(parties, server.header, evidence)
+    return _Front(CUSTOM, server.networks, server.header, active=True)
+
+
+def _seen(evidence: Row, fronted: bool) -> _Front:
+    """What the logs tell. fronted: whether loopback may be the host's own nginx."""
+    host = mapping(evidence.get("host"))
+    known = Known(
+        own=frozenset(host.get("addresses") or ()),
+        operator=host.get("controller_address"),
+        loop=any(trap.get("id") == "self_proxy" for trap in evidence.get("traps") or ()),
+    )
+    limits = complete_thresholds({})
+    traffics = pool(evidence.get("access") or ())
+    parties = delivery_networks(traffics, known, limits)
+    if parties:
+        return _published(parties, "", evidence)
+    proxies = local_proxies(traffics, known, limits)
+    if not proxies or (fronted and all(map(_is_local, proxies))):
+        return _Front(None)
+    named = ", ".join(proxies)
+    note = (
+        f"Most requests come from {named}, most likely a proxy of your own. What it sends is not "
+        "trusted unless you say so: set wpward_cdn to custom and wpward_cdn_networks to its "
+        "addresses, or wpward_cdn to none where these are the clients themselves."
+    )
+    networks = tuple(str(ipaddress.ip_network(address)) for address in proxies)
+    return _Front(CUSTOM, networks, notes=[note])
+
+
+def _published(parties: Sequence[str], header: str, evidence: Row) -> _Front:
+    """Networks whose ranges are known."""
+    usual = HEADERS.get(parties[0], FORWARDED_FOR) if len(parties) == 1 else FORWARDED_FOR
+    networks = tuple(network for party in parties for network in RANGES[party].split())
+    return _Front(parties[0], networks, header or usual, True, _ages(parties, evidence))
+
+
+def _ages(parties: Iterable[str], evidence: Row) -> list[str]:
+    now = evidence.get("collected_at")
+    if not now:
+        return []
+    days = {
+        party: int((epoch(now) - epoch(f"{DATES[party]}T00:00:00Z")) // 86400) for party in parties
+    }
+    return [
+        f"The table of {party}'s published ranges is of {DATES[party]}, {age} days old; bring it "
+        "up to date with `wpward cdn refresh` and run again."
+        for party, age in days.items()
+        if age > OLD
+    ]
+
+
+def _is_local(network: str) -> bool:
+    return ipaddress.ip_network(network).is_loopback
+
+
+# --- what to do ----------------------------------------------------------------------------------
+
+
+def _describe(
+    front: _Front, nginx: Server, httpd: Server, own: Sequence[str], refusal: str
+) -> dict[str, Any]:
+    on_nginx = front.active and nginx.outer and not nginx.has_others
+    on_httpd = front.active and not httpd.has_others and (httpd.outer or httpd.inner)
+    # httpd reads one header only; nginx, and all the known networks too, send X-Forwarded-For.
+    suits = front.header == FORWARDED_FOR or front.behind in known_networks.EDGES
+    inner = on_httpd and httpd.inner and httpd.told and (suits or not httpd.outer)
+    outer = on_httpd and httpd.outer
+    notes = list(front.notes)
+    if on_httpd and httpd.inner and not inner:
+        why = (
+            f"it is also reached past nginx, with the client in {front.header}"
+            if httpd.told
+            else "nginx does not say `proxy_set_header X-Forwarded-For "
+            "$proxy_add_x_forwarded_for;` wherever it passes requests on"
+        )
+        notes.append(f"httpd goes on taking the nginx in front of it for the client, as {why}.")
+    return {
+        "behind": front.behind,
+        "networks": list(front.networks),
+        "header": front.header,
+        "active": on_nginx or inner or outer,
+        "refusal": refusal,
+        "notes": notes,
+        "nginx": {
+            "wanted": on_nginx,
+            "present": nginx.present,
+            "header": front.header,
+            "trusted": list(front.networks) if on_nginx else [],
+        },
+        "httpd": {
+            "wanted": inner or outer,
+            "present": httpd.present,
+            "header": FORWARDED_FOR if inner else front.header,
+            "trusted": list(front.networks) if outer else [],
+            "internal": [*_LOOPBACK, *own] if inner else [],
+        },
+    }
