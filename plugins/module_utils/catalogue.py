@@ -16,6 +16,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.endpoint import (
     PREFILTER,
     SERVER,
     TRUSTED,
+    Ban,
     Endpoint,
     Parameter,
     Request,
@@ -200,6 +201,7 @@ XMLRPC = Endpoint(
         *_gets("?s=/xmlrpc.php", "?u=http://x/xmlrpc.php"),
         *_gets("xmlrpc.php.bak", "my-xmlrpc.php-story/", "xmlrpc.phpx", statuses=_NOTHING_THERE),
     ),
+    ban=Ban(3, 600, "No browser asks for it; what does so again and again is an attack or an app."),
 )
 
 AUTHOR_BY_ID = Endpoint(
@@ -294,6 +296,7 @@ AUTHOR_BY_ID = Endpoint(
         "?rest_route=/wp/v2/posts&author=1",
         "wp-admin/edit.php?author=1",
     ),
+    ban=Ban(10, 600, "Old links lead readers there, and crawlers follow several of them."),
 )
 
 REST_USERS = Endpoint(
@@ -413,6 +416,7 @@ REST_USERS = Endpoint(
     ),
     served=_gets("wp-json/wp/v2/users"),
     lookalikes=_gets("wp-json/wp/v2/posts", "?rest_route=/wp/v2/posts", "?s=/wp/v2/users"),
+    ban=Ban(10, 600, "A front end or a reader's tool may ask for it once per page."),
 )
 
 USERS_SITEMAP = Endpoint(
@@ -447,6 +451,7 @@ USERS_SITEMAP = Endpoint(
     ),
     served=_gets("wp-sitemap-users-1.xml", statuses=_NOTHING_THERE),
     lookalikes=_gets("wp-sitemap.xml", "wp-sitemap-posts-post-1.xml", statuses=_NOTHING_THERE),
+    ban=Ban(20, 600, "Crawlers that found it in an old index of sitemaps ask for all its pages."),
 )
 
 WLWMANIFEST = Endpoint(
@@ -472,6 +477,7 @@ WLWMANIFEST = Endpoint(
     # WordPress no longer ships the file.
     served=_gets("wp-includes/wlwmanifest.xml", statuses=_NOTHING_THERE),
     lookalikes=_gets("?s=wlwmanifest.xml"),
+    ban=Ban(5, 600, "Nobody but scanners asks for it, in one directory after the other."),
 )
 
 LOGIN = Endpoint(
@@ -499,7 +505,13 @@ LOGIN = Endpoint(
     # Some plugins give it another name.
     served=_gets("wp-login.php", statuses=_NOTHING_THERE),
     lookalikes=_gets("?s=wp-login.php"),
+    ban=Ban(10, 600, "Somebody who may log in elsewhere tries it from the wrong place, and again."),
 )
+
+FAILED_LOGINS = Ban(10, 600, "People mistype, several behind one address; ten times is a machine.")
+"""Wrong passwords. A right one before a second factor is none."""
+
+REPEATED_BANS = Ban(5, 86400, "Whoever comes back after four bans within a day means it.")
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     XMLRPC,

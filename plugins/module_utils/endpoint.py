@@ -19,6 +19,19 @@ PREFILTER = "prefilter"
 
 
 @dataclass(frozen=True)
+class Ban:
+    """From how many requests of one address on it is an attacker.
+
+    max_refusals: that many within find_seconds lead to a ban.
+    why: what speaks for this number, as a sentence.
+    """
+
+    max_refusals: int
+    find_seconds: int
+    why: str
+
+
+@dataclass(frozen=True)
 class Parameter:
     """A query parameter, by the name PHP gives it (`rest.route` arrives as `rest_route`).
 
@@ -83,6 +96,7 @@ class Endpoint:
         clients where it is `trusted`.
     served_shows: regular expressions that must match a trusted client's answers.
     lookalikes: harmless requests that careless rules refuse; must work under every policy.
+    ban: how many refused requests make an attacker; None where none ever do.
     """
 
     id: str
@@ -99,3 +113,4 @@ class Endpoint:
     parameters: tuple[Parameter, ...] = ()
     guarded: tuple[Request, ...] = ()
     lookalikes: tuple[Request, ...] = ()
+    ban: Ban | None = None
