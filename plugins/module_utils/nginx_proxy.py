@@ -24,6 +24,7 @@ _TARGET = re.compile(
     r"(?P<uri>[/$].*)?$"
 )
 _REQUEST_URI = re.compile(r"\$\{?(?:request_uri|uri|document_uri)\b\}?")
+_CLIENT_LAST = re.compile(r"\$\{?(?:remote_addr|proxy_add_x_forwarded_for)\}?$")
 SAME_HOST = ("$host", "$http_host", "$server_name", "${host}", "${http_host}")
 
 
@@ -111,10 +112,21 @@ def listens(vhost: VirtualHost, target: Target, own: Sequence[str]) -> bool | No
     return False
 
 
-def host_header(server: Server, location: Location, target: Target) -> str:
+def _set_headers(server: Server, location: Location, name: str) -> list[str]:
+    """The values that nginx gives a header; a level that sets any header inherits none."""
     for level in (*[one.level for one in chain(location)], server.level, server.http):
         headers = [one for one in level if one.name == "proxy_set_header" and len(one.args) == 2]
         if headers:
-            hosts = [one.args[1] for one in headers if one.args[0].lower() == "host"]
-            return hosts[-1] if hosts else target.host
-    return target.host
+            return [one.args[1] for one in headers if one.args[0].lower() == name]
+    return []
+
+
+def host_header(server: Server, location: Location, target: Target) -> str:
+    return next(reversed(_set_headers(server, location, "host")), target.host)
+
+
+def tells_client(server: Server, location: Location) -> bool:
+    """Whether the last address in X-Forwarded-For is the client as nginx knows it, whatever the
+    client wrote there."""
+    values = _set_headers(server, location, "x-forwarded-for")
+    return bool(values) and all(map(_CLIENT_LAST.search, values))

@@ -37,13 +37,14 @@ _NOT_CONTENT = ("types", "map", "geo", "split_clients", "upstream")
 @dataclass
 class Vhost(VirtualHost):
     """One server block. ``fronts``: ids of the httpd virtual hosts that it passes requests on to,
-    see server_fronts."""
+    see server_fronts. ``tells_client``: whether it tells them in X-Forwarded-For who asks."""
 
     insert_offset: int
     insert_comment: bool
     indent: str
     wpward_include: dict[str, object] | None
     fronts: list[str] = field(default_factory=list)
+    tells_client: bool = False
 
     def describe(self) -> dict[str, object]:
         """The evidence's form."""
@@ -54,6 +55,7 @@ class Vhost(VirtualHost):
             "indent": self.indent,
             "wpward_include": self.wpward_include,
             "fronts": self.fronts,
+            "tells_client": self.tells_client,
             **self.describe_common(),
         }
 

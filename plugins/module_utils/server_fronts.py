@@ -95,12 +95,13 @@ class Fronts:
         self._answers: dict[tuple[object, ...], list[HttpdVhost]] = {}
         self._astray = False
         for server in self._servers:
-            found = {
-                vhost.id: None
+            found = [
+                (vhost.id, nginx_proxy.tells_client(server, location))
                 for location in every(server.locations)
                 for vhost, _target in self._leads(server, location, "/")
-            }
-            server.vhost.fronts = list(found)
+            ]
+            server.vhost.fronts = list(dict.fromkeys(identity for identity, _tells in found))
+            server.vhost.tells_client = bool(found) and all(tells for _identity, tells in found)
 
     def of(self, vhost: VirtualHost) -> Vhost | None:
         """The server block by which clients know a virtual host of httpd: one that has its name,

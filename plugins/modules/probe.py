@@ -319,6 +319,11 @@ evidence:
           description: Ids of the httpd virtual hosts here that it proxies to. Only of nginx.
           type: list
           elements: str
+        tells_client:
+          description: >-
+            Whether everything that it proxies there tells the client's address last in
+            C(X-Forwarded-For). Only of nginx.
+          type: bool
         fronted:
           description: >-
             Whether an nginx of this host proxies to it, and every one that does serves its sites

@@ -123,7 +123,7 @@ def _tells_httpd(rows: Iterable[Row]) -> bool:
     """Whether nginx itself writes the client's address into the header wherever it passes requests
     on to httpd. Where it does not, a client's own header comes through."""
     return all(
-        FORWARDED_FOR.lower() in (row.get("client_headers") or ())
+        row.get("tells_client")
         for row in rows
         if row.get("server") == "nginx" and row.get("fronts")
     )

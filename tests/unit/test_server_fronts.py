@@ -84,6 +84,35 @@ def server(inside: str, names: str = "blog.example", listen: str = "listen 80;")
     return f"server {{ {listen} server_name {names}; {inside} }}\n"
 
 
+TOLD = "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;"
+PROXY = "proxy_pass http://127.0.0.1:8080;"
+
+
+@pytest.mark.parametrize(
+    ("inside", "told"),
+    [
+        (f"location / {{ {PROXY} {TOLD} }}", True),
+        (f"location / {{ {PROXY} }} {TOLD}", True),
+        (f"location / {{ {PROXY} proxy_set_header x-forwarded-for ${{remote_addr}}; }}", True),
+        (f"location / {{ {PROXY} }}", False),
+        # A location that sets any header inherits none.
+        (f"location / {{ {PROXY} proxy_set_header Host $host; }} {TOLD}", False),
+        (f"location / {{ {PROXY} {TOLD} }} location /b/ {{ {PROXY} }}", False),
+        # What the client wrote itself comes through.
+        (
+            f"location / {{ {PROXY} proxy_set_header X-Forwarded-For $http_x_forwarded_for; }}",
+            False,
+        ),
+        (f"location / {{ {PROXY} proxy_set_header X-Real-IP $remote_addr; }}", False),
+        (f"location /b/ {{ {PROXY} }} location / {{ return 403; }}", False),
+        ("location / { return 403; }", False),
+    ],
+)
+def test_whether_httpd_is_told_who_asks(host: Host, inside: str, told: bool) -> None:
+    host.read(f"server {{ listen 80; server_name blog.example; {inside} }}")
+    assert host.nginx[0].describe()["tells_client"] is told
+
+
 @pytest.mark.parametrize(
     "target",
     [
