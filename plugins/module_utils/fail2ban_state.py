@@ -33,7 +33,11 @@ def _commands(dump: str) -> Iterator[list[Any]]:
             command = ast.literal_eval(line)
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             continue
-        if isinstance(command, list) and all(isinstance(one, str) for one in command[:3]):
+        if (
+            isinstance(command, list)
+            and len(command) >= 3
+            and all(isinstance(one, str) for one in command[:3])
+        ):
             yield command
 
 
@@ -51,14 +55,15 @@ def read_dump(dump: str) -> tuple[str | None, list[dict[str, Any]]]:
     jails: dict[str, dict[str, Any]] = {}
     for command in _commands(dump):
         verb, rest = command[0], command[1:]
-        if verb == "add" and len(rest) >= 2:
+        if verb == "add":
             jails[rest[0]] = {"name": rest[0], "backend": rest[1], "logs": [], "failregex": []}
-        elif verb == "set" and rest[:1] == ["logtarget"] and len(rest) == 2:
+        elif verb == "set" and rest[0] == "logtarget" and len(rest) == 2:
             log_target = rest[1]
         elif verb in ("set", "multi-set") and len(rest) >= 3 and rest[0] in jails:
             jail = jails[rest[0]]
             if rest[1] == "addlogpath":
-                jail["logs"].append(rest[2])
+                # The word after it says where to begin, at the head or at the tail.
+                jail["logs"].extend(_texts(rest[2:3]))
             elif rest[1] == "addfailregex":
                 jail["failregex"].extend(_texts(rest[2:]))
     return log_target, list(jails.values())

@@ -9,7 +9,7 @@ that the answer is the same before and after.
 from __future__ import annotations
 
 import re
-from typing import Any, Iterator, NamedTuple
+from typing import Any, Iterator, NamedTuple, Sequence
 
 from ansible_collections.wpward.wordpress.plugins.module_utils.files import (
     is_file,
@@ -35,7 +35,7 @@ _IPTABLES_FAMILIES = frozenset({"ip", "ip6", "arp", "bridge"})
 _IPTABLES_TABLES = frozenset({"filter", "nat", "mangle", "raw", "security", "broute"})
 _IPTABLES_HOOKS = frozenset({"INPUT", "FORWARD", "OUTPUT", "PREROUTING", "POSTROUTING"})
 _POLICY = re.compile(r":\S+ (?:DROP|REJECT)\b")
-_LEGACY = b"iptables-legacy tables present"
+_LEGACY = "iptables-legacy tables present"
 
 
 class _Table(NamedTuple):
@@ -116,21 +116,26 @@ def _rules_of_nft(nft: str, deadline: float, problems: Problems) -> bool:
 
 
 def _rules_of_iptables(deadline: float, problems: Problems) -> bool:
-    names = ["iptables-save", "ip6tables-save"]
+    saved = _saved(("iptables-save", "ip6tables-save"), deadline, problems)
+    if iptables_in_use(saved):
+        return True
+    # A legacy table stays in the kernel when its last rule is gone.
+    return _LEGACY in saved and iptables_in_use(
+        _saved(("iptables-legacy-save", "ip6tables-legacy-save"), deadline, problems)
+    )
+
+
+def _saved(names: Sequence[str], deadline: float, problems: Problems) -> str:
+    """What the programs among these that exist print, warnings first."""
+    printed = b""
     for name in names:
         save = program(name)
-        if save is None:
-            continue
-        code, stdout, stderr = ask([save], deadline)
-        if code != 0:
-            _unread(problems, name, stderr)
-        if iptables_in_use(stdout.decode("utf-8", "replace")):
-            return True
-        legacy = name.replace("tables-", "tables-legacy-")
-        # A legacy table stays in the kernel when its last rule is gone.
-        if _LEGACY in stdout + stderr and legacy not in names:
-            names.append(legacy)
-    return False
+        if save is not None:
+            code, stdout, stderr = ask([save], deadline)
+            if code != 0:
+                _unread(problems, name, stderr)
+            printed += stderr + b"\n" + stdout + b"\n"
+    return printed.decode("utf-8", "replace")
 
 
 def _unread(problems: Problems, command: str, stderr: bytes) -> None:
