@@ -64,7 +64,7 @@ _value:
     behind:
       description: >-
         V(cloudfront), V(cloudflare), V(fastly), V(custom), V(configured) where the web server has
-        settings of its own, or null where clients connect themselves.
+        settings of its own or of an earlier run, or null where clients connect themselves.
       type: str
     networks:
       description: Whose requests are passed on for others; they must never be banned.
@@ -85,8 +85,9 @@ _value:
       elements: str
     nginx:
       description: >-
-        C(wanted), whether it gets settings; C(present), whether it has some of ours; C(header); and
-        C(trusted), the networks from which it is believed.
+        C(state) of our settings there, which is V(present), V(absent) where an earlier run's are to
+        be taken back, V(kept) where they stay as they are, or null where there are none and none
+        are wanted; C(header); and C(trusted), the networks from which it is believed.
       type: dict
     httpd:
       description: >-

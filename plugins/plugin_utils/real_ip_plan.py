@@ -38,12 +38,12 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils.traffic import Kn
 Row = Mapping[str, Any]
 
 CONFIGURED = "configured"
+PRESENT, ABSENT, KEPT = "present", "absent", "kept"
 OUR_FILE = "wpward-real-ip.conf"
 OLD = 90
 """Days after which the table of published ranges is called old."""
 
 _LOOPBACK = ("127.0.0.0/8", "::1/128")
-_NGINX_DEFAULT = "X-Real-IP"
 
 
 @dataclass(frozen=True)
@@ -51,33 +51,34 @@ class Server:
     """One web server of the host.
 
     outer: clients or the network in front connect to it. inner: an nginx of the same host connects
-    to it. told: that nginx says for whom. ours: our own settings are in force. header, networks,
-    places: of all settings in force. present: our file is part of its configuration.
+    to it. told: that nginx says for whom. header, networks, places: the operator's own settings.
+    present: our file is part of its configuration.
     """
 
     outer: bool
     inner: bool
     told: bool
-    ours: bool
     header: str
     networks: tuple[str, ...]
     places: tuple[str, ...]
     present: bool
 
     @property
-    def has_others(self) -> bool:
-        """Whether the operator has configured it."""
-        return bool(self.header) and not self.ours
+    def is_configured(self) -> bool:
+        """Whether it has settings that are not ours."""
+        return bool(self.header)
 
 
 @dataclass(frozen=True)
 class _Front:
-    """Who stands in front. active: whether the servers are to be told."""
+    """Who stands in front. active: whether the servers are to be told. kept: whether that is done,
+    by an earlier run, and stays as it is."""
 
     behind: str | None
     networks: tuple[str, ...] = ()
     header: str = ""
     active: bool = False
+    kept: bool = False
     notes: list[str] = field(default_factory=list)
 
 
@@ -133,14 +134,11 @@ def _server(server: Row, name: str, outer: bool, inner: bool, told: bool) -> Ser
     found = mapping(server.get("real_ip"))
     networks = tuple(filter(None, map(_canonical, found.get(name) or ())))
     places = [place for place in found.get("places") or () if isinstance(place, Mapping)]
-    # nginx reads this one unless told otherwise.
-    default = _NGINX_DEFAULT if name == "from" and found.get("from") else ""
     return Server(
         outer,
         inner,
         told,
-        any(posixpath.basename(place.get("file") or "") == OUR_FILE for place in places),
-        found.get("header") or default,
+        found.get("header") or "",
         networks,
         tuple(f"{place.get('file')}:{place.get('line')}" for place in places),
         any(posixpath.basename(path) == OUR_FILE for path in mapping(server.get("files"))),
@@ -167,7 +165,7 @@ def _configured(settings: Settings, nginx: Server, httpd: Server) -> _Front | No
     """The operator's own settings, which are left alone; None where there are none."""
     if settings.cdn == NONE:
         return None
-    theirs = [server for server in (nginx, httpd) if server.outer and server.has_others]
+    theirs = [server for server in (nginx, httpd) if server.outer and server.is_configured]
     if nginx.outer and httpd in theirs and all(map(_is_local, httpd.networks)):
         # That only tells httpd of the nginx in front of it.
         theirs.remove(httpd)
@@ -181,6 +179,17 @@ def _configured(settings: Settings, nginx: Server, httpd: Server) -> _Front | No
             f"({quote(places)}); wpward_cdn {settings.cdn} is not applied. Remove them if they are "
             "not right."
         )
+    if nginx in theirs and not nginx.networks:
+        notes.append(
+            f"nginx is to read {quote(nginx.header)} ({quote(', '.join(nginx.places))}), but "
+            "believes nobody; add set_real_ip_from with the proxy's networks, or remove it."
+        )
+    if httpd in theirs and not httpd.networks:
+        notes.append(
+            f"httpd takes the client's address from {quote(httpd.header)} "
+            f"({quote(', '.join(httpd.places))}) whoever sends it, so that everybody can pass for "
+            "anybody; add RemoteIPTrustedProxy with the proxy's networks, or remove it."
+        )
     networks = tuple(dict.fromkeys(one for server in theirs for one in server.networks))
     return _Front(CONFIGURED, networks, theirs[0].header, notes=notes)
 
@@ -193,21 +202,15 @@ def _front(evidence: Row, settings: Settings, nginx: Server, httpd: Server) -> _
         return _Front(CUSTOM, settings.networks, header, active=True)
     if settings.cdn != AUTO:
         return _published([settings.cdn], settings.header, evidence)
-    # Once the log shows the clients, it no longer tells what is in front.
-    ours = next((server for server in (nginx, httpd) if server.outer and server.ours), None)
-    if ours and ours.networks:
-        return _kept(ours, evidence)
+    if nginx.present or httpd.present:
+        # Now that the log shows the clients, it no longer tells what is in front.
+        note = (
+            "An earlier run set up the real address of clients here, and with wpward_cdn auto that "
+            "stays as it is. Name the network in wpward_cdn to keep its ranges up to date, or set "
+            "it to none to take that back."
+        )
+        return _Front(CONFIGURED, active=True, kept=True, notes=[note])
     return _seen(evidence, fronted=httpd.inner)
-
-
-def _kept(server: Server, evidence: Row) -> _Front:
-    """What an earlier run has set up."""
-    whose = [known_networks.party_of(network.partition("/")[0]) for network in server.networks]
-    parties = [party for party in known_networks.EDGES if party in whose]
-    # A few may be none of the table's any more, which has been brought up to date since.
-    if sum(map(whose.count, parties)) * 2 > len(whose):
-        return _published(parties, server.header, evidence)
-    return _Front(CUSTOM, server.networks, server.header, active=True)
 
 
 def _seen(evidence: Row, fronted: bool) -> _Front:
@@ -240,7 +243,9 @@ def _published(parties: Sequence[str], header: str, evidence: Row) -> _Front:
     """Networks whose ranges are known."""
     usual = HEADERS.get(parties[0], FORWARDED_FOR) if len(parties) == 1 else FORWARDED_FOR
     networks = tuple(network for party in parties for network in RANGES[party].split())
-    return _Front(parties[0], networks, header or usual, True, _ages(parties, evidence))
+    return _Front(
+        parties[0], networks, header or usual, active=True, notes=_ages(parties, evidence)
+    )
 
 
 def _ages(parties: Iterable[str], evidence: Row) -> list[str]:
@@ -268,14 +273,12 @@ def _is_local(network: str) -> bool:
 def _describe(
     front: _Front, nginx: Server, httpd: Server, own: Sequence[str], refusal: str
 ) -> dict[str, Any]:
-    on_nginx = front.active and nginx.outer and not nginx.has_others
-    on_httpd = front.active and not httpd.has_others and (httpd.outer or httpd.inner)
+    outer = httpd.outer and not httpd.is_configured
     # httpd reads one header only; nginx, and all the known networks too, send X-Forwarded-For.
     suits = front.header == FORWARDED_FOR or front.behind in known_networks.EDGES
-    inner = on_httpd and httpd.inner and httpd.told and (suits or not httpd.outer)
-    outer = on_httpd and httpd.outer
+    inner = httpd.inner and not httpd.is_configured and httpd.told and (suits or not httpd.outer)
     notes = list(front.notes)
-    if on_httpd and httpd.inner and not inner:
+    if front.active and not front.kept and httpd.inner and not (inner or httpd.is_configured):
         why = (
             f"it is also reached past nginx, with the client in {front.header}"
             if httpd.told
@@ -283,24 +286,34 @@ def _describe(
             "$proxy_add_x_forwarded_for;` wherever it passes requests on"
         )
         notes.append(f"httpd goes on taking the nginx in front of it for the client, as {why}.")
+    servers = {
+        "nginx": {
+            "state": _state(front, nginx, nginx.outer and not nginx.is_configured),
+            "header": front.header,
+            "trusted": list(front.networks) if front.active else [],
+        },
+        "httpd": {
+            "state": _state(front, httpd, inner or outer),
+            "header": FORWARDED_FOR if inner else front.header,
+            "trusted": list(front.networks) if front.active and outer else [],
+            "internal": [*_LOOPBACK, *own] if front.active and inner else [],
+        },
+    }
     return {
         "behind": front.behind,
         "networks": list(front.networks),
         "header": front.header,
-        "active": on_nginx or inner or outer,
+        "active": any(server["state"] in (PRESENT, KEPT) for server in servers.values()),
         "refusal": refusal,
         "notes": notes,
-        "nginx": {
-            "wanted": on_nginx,
-            "present": nginx.present,
-            "header": front.header,
-            "trusted": list(front.networks) if on_nginx else [],
-        },
-        "httpd": {
-            "wanted": inner or outer,
-            "present": httpd.present,
-            "header": FORWARDED_FOR if inner else front.header,
-            "trusted": list(front.networks) if outer else [],
-            "internal": [*_LOOPBACK, *own] if inner else [],
-        },
+        **servers,
     }
+
+
+def _state(front: _Front, server: Server, possible: bool) -> str | None:
+    """What becomes of our file in a server; None where there is none and shall be none."""
+    if front.kept:
+        return KEPT if server.present else None
+    if front.active and possible:
+        return PRESENT
+    return ABSENT if server.present else None

@@ -50,7 +50,8 @@ DIRECT = evenly(20, 5, many(50), "302")
 def test_a_quiet_site_behind_a_network_is_seen() -> None:
     plan = real_ip_plan(visited(THROUGH_EDGES))
     assert plan["behind"] == "cloudfront"
-    assert plan["active"] and plan["nginx"]["wanted"] and not plan["httpd"]["wanted"]
+    assert plan["active"] and plan["nginx"]["state"] == "present"
+    assert plan["httpd"]["state"] is None
     assert plan["header"] == "X-Forwarded-For"
     assert plan["networks"] == plan["nginx"]["trusted"] == RANGES["cloudfront"].split()
 
@@ -72,6 +73,7 @@ def test_where_clients_connect_themselves_nothing_is_in_front(made: dict[str, An
     plan = real_ip_plan(made)
     assert (plan["behind"], plan["networks"], plan["active"]) == (None, [], False)
     assert (plan["refusal"], plan["notes"]) == ("", [])
+    assert (plan["nginx"]["state"], plan["httpd"]["state"]) == (None, None)
 
 
 def test_the_operators_own_proof_does_not_hide_the_network() -> None:
@@ -109,12 +111,18 @@ def test_the_operators_own_settings_are_believed_and_left_alone() -> None:
     plan = real_ip_plan(made)
     assert plan["behind"] == "configured" and plan["header"] == "X-Real-IP"
     assert plan["networks"] == ["198.51.100.0/24", "203.0.113.4/32", "2001:db8::/64"]
-    assert not plan["active"] and not plan["nginx"]["wanted"] and plan["notes"] == []
+    assert not plan["active"] and plan["nginx"]["state"] is None and plan["notes"] == []
 
 
-def test_nginx_has_a_header_of_its_own_where_none_is_named() -> None:
-    made = visited(DIRECT, **configured("/etc/nginx/nginx.conf", ["198.51.100.0/24"], None))
-    assert real_ip_plan(made)["header"] == "X-Real-IP"
+def test_settings_that_believe_nobody_or_everybody_are_told() -> None:
+    made = visited(THROUGH_EDGES, **configured("/etc/nginx/nginx.conf", []))
+    plan = real_ip_plan(made)
+    assert plan["behind"] == "configured" and "believes nobody" in plan["notes"][0]
+    made = visited(THROUGH_EDGES, vhosts=[{**HTTPD, "fronted": False}])
+    place = {"file": "/etc/apache2/conf-enabled/x.conf", "line": 2}
+    made["httpd"] = {"real_ip": {"header": "X-Client", "proxies": [], "places": [place]}}
+    plan = real_ip_plan(made)
+    assert plan["behind"] == "configured" and "x.conf:2) whoever sends it" in plan["notes"][0]
 
 
 def test_what_is_asked_for_beside_the_operators_own_settings_is_told() -> None:
@@ -128,21 +136,21 @@ def test_none_is_obeyed_whatever_the_log_shows() -> None:
     for made in (
         visited(THROUGH_EDGES),
         visited(DIRECT, **configured("/etc/nginx/nginx.conf", ["198.51.100.0/24"])),
-        visited(DIRECT, **configured(OURS, RANGES["fastly"].split())),
     ):
         plan = real_ip_plan(made, "none", ["192.0.2.0/24"])
         assert (plan["behind"], plan["active"], plan["refusal"]) == (None, False, "")
 
 
-def test_what_an_earlier_run_set_up_stays_once_the_log_shows_the_clients() -> None:
-    old = ["192.88.99.0/24", *RANGES["cloudflare"].split()[2:]]
-    plan = real_ip_plan(visited(DIRECT, **configured(OURS, old, "CF-Connecting-IP")))
-    assert plan["behind"] == "cloudflare" and plan["active"]
-    assert plan["networks"] == RANGES["cloudflare"].split()
-    assert plan["header"] == "CF-Connecting-IP"
-    plan = real_ip_plan(visited(DIRECT, **configured(OURS, ["10.0.0.0/28"], "True-Client-IP")))
-    assert plan["behind"] == "custom" and plan["active"]
-    assert (plan["networks"], plan["header"]) == (["10.0.0.0/28"], "True-Client-IP")
+def test_what_an_earlier_run_set_up_stays_unless_it_is_named_or_refused() -> None:
+    for requests in (THROUGH_EDGES, DIRECT):
+        made = visited(requests, nginx={"files": {OURS: {"sha256": "x"}}})
+        plan = real_ip_plan(made)
+        assert plan["behind"] == "configured" and plan["active"]
+        assert (plan["nginx"]["state"], plan["httpd"]["state"]) == ("kept", None)
+        assert "wpward_cdn" in plan["notes"][0]
+        assert real_ip_plan(made, "cloudfront")["nginx"]["state"] == "present"
+        plan = real_ip_plan(made, "none")
+        assert plan["nginx"]["state"] == "absent" and not plan["active"]
 
 
 # --- nginx in front of httpd
@@ -152,8 +160,7 @@ def test_httpd_behind_nginx_learns_who_nginx_is() -> None:
     plan = real_ip_plan(visited(THROUGH_EDGES, **mixed(**TELLS)))
     assert plan["nginx"]["trusted"] == RANGES["cloudfront"].split()
     assert plan["httpd"] == {
-        "wanted": True,
-        "present": False,
+        "state": "present",
         "header": "X-Forwarded-For",
         "trusted": [],
         "internal": ["127.0.0.0/8", "::1/128", "192.0.2.10"],
@@ -162,7 +169,7 @@ def test_httpd_behind_nginx_learns_who_nginx_is() -> None:
 
 def test_httpd_is_not_told_to_believe_what_nginx_lets_through() -> None:
     plan = real_ip_plan(visited(THROUGH_EDGES, **mixed()))
-    assert plan["nginx"]["wanted"] and not plan["httpd"]["wanted"]
+    assert plan["nginx"]["state"] == "present" and plan["httpd"]["state"] is None
     assert "proxy_set_header" in plan["notes"][-1]
 
 
@@ -170,8 +177,8 @@ def test_an_httpd_that_knows_its_nginx_is_left_alone() -> None:
     made = visited(THROUGH_EDGES, **mixed(**TELLS))
     made["httpd"]["real_ip"] = {"header": "X-Forwarded-For", "proxies": ["127.0.0.1"], "places": []}
     plan = real_ip_plan(made)
-    assert plan["behind"] == "cloudfront" and plan["nginx"]["wanted"]
-    assert not plan["httpd"]["wanted"]
+    assert plan["behind"] == "cloudfront" and plan["nginx"]["state"] == "present"
+    assert plan["httpd"]["state"] is None and plan["notes"] == []
 
 
 def test_a_virtual_host_of_httpd_that_is_reached_past_nginx_gets_both() -> None:
@@ -244,7 +251,7 @@ def test_settings_that_make_no_sense_are_one_sentence(settings: tuple[Any, ...],
     plan = real_ip_plan(visited(THROUGH_EDGES), *settings)
     assert says in plan["refusal"] and plan["refusal"].endswith(".")
     assert "\n" not in plan["refusal"]
-    assert not plan["active"] and not plan["nginx"]["trusted"]
+    assert not plan["active"] and not plan["nginx"]["trusted"] and not plan["networks"]
 
 
 def test_an_old_table_is_told() -> None:
