@@ -63,6 +63,9 @@ def _parser() -> argparse.ArgumentParser:
         help="a: 3/s from one address that gives up; c: 36/s from ten; d: 1/s, always another",
     )
     traffic.add_argument("--rate", type=float, help="per second; 0: full speed")
+    traffic.add_argument(
+        "--header", dest="headers", action="append", default=[], metavar="NAME:VALUE"
+    )
     traffic.add_argument("--concurrency", type=int, default=50)
     traffic.add_argument("--call", choices=sorted(flood.CALLS), default="wp.getUsersBlogs")
     visitor = commands.add_parser("latency", help="measure GET / as a visitor sees it")
@@ -72,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
             "destination", metavar="NAME|ADDRESS", help="a host or edge up, or loopback"
         )
         command.add_argument("--from", dest="clients", metavar="CLIENTS", help="else from here")
+        command.add_argument("--client", type=int, metavar="N", help="only the N-th of CLIENTS")
         command.add_argument("--seconds", type=float, default=10, help=f"max {flood.MAX_SECONDS:g}")
         command.add_argument("--count", type=int, help=f"max {flood.MAX_COUNT}")
         command.add_argument("--port", type=int, default=80)
@@ -89,6 +93,17 @@ def _address(name: str) -> str:
     return hosts.named(name).address
 
 
+def _client(several: clients.Clients | None, number: int, destination: str) -> str:
+    """The address of the client with that number, from 1 on, that can reach the destination."""
+    addresses: list[str] = []
+    if several:
+        six = ipaddress.ip_address(destination).version == 6
+        addresses = several.addresses6 if six else several.addresses
+    if not 1 <= number <= len(addresses):
+        raise TestbedError(f"there is no client {number}; --from has {len(addresses)}")
+    return addresses[number - 1]
+
+
 def _traffic(arguments: argparse.Namespace) -> str:
     options = dict(vars(arguments))
     destination = options.pop("destination")
@@ -99,6 +114,9 @@ def _traffic(arguments: argparse.Namespace) -> str:
     except ValueError:
         address = _address(destination)
     options["clients"] = clients.named(sender) if sender else None
+    client = options.pop("client")
+    if client is not None:
+        options["sources"] = [_client(options["clients"], client, address)]
     return json.dumps(clients.traffic(pattern, address, **options), indent=2)
 
 

@@ -136,6 +136,7 @@ def traffic_command(
     rate: float | None = None,
     concurrency: int = 50,
     call: str = "wp.getUsersBlogs",
+    headers: Sequence[str] = (),
     interval: float = 0.2,
 ) -> list[str]:
     """The program that plays a pattern of flood.py, or "latency", and prints its JSON.
@@ -153,7 +154,7 @@ def traffic_command(
         "pattern": pattern, "address": address, "networks": subnets, "sources": list(sources),
         "port": port, "host": host, "target": target, "seconds": seconds,
         "count": 200_000 if count is None else count, "rate": rate, "concurrency": concurrency,
-        "call": call, "interval": interval,
+        "call": call, "headers": list(headers), "interval": interval,
     }  # fmt: skip
     program = ["-c", PROGRAM.read_text(), json.dumps(options)]
     if clients is None:

@@ -257,6 +257,7 @@ def flood(
     seconds: float,
     concurrency: int,
     sources: Sequence[str],
+    headers: Sequence[str],
 ) -> dict[str, Any]:
     """Play a pattern; rate 0 is as fast as `concurrency` connections at a time go.
 
@@ -266,6 +267,7 @@ def flood(
     total = Tally()
     merging = threading.Lock()
     body_of = CALLS[call]
+    more = "".join(f"{header}\r\n" for header in headers)
 
     def work() -> None:
         tally = Tally()
@@ -277,7 +279,7 @@ def flood(
             head = (
                 f"POST {pattern.target} HTTP/{pattern.http}\r\nHost: {host}\r\n"
                 f"User-Agent: {pattern.user_agent}\r\nContent-Type: text/xml\r\n"
-                f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+                f"Content-Length: {len(body)}\r\n{more}Connection: close\r\n\r\n"
             )
             source = sources[number % len(sources)] if sources else None
             exchange(address, port, head.encode() + body, source, pattern.give_up, tally)
@@ -325,8 +327,8 @@ def play(options: dict[str, Any]) -> dict[str, Any]:
 
     Options: pattern ("latency" or one of PATTERNS), address, networks (CIDR texts that traffic may
     go to), port, host, target (None for the pattern's own), sources (addresses to send from),
-    count, seconds; for a flood also call, rate (None for the pattern's own), concurrency; for
-    latency also interval (seconds).
+    count, seconds; for a flood also call, rate (None for the pattern's own), concurrency and
+    perhaps headers ("Name: value"); for latency also interval (seconds).
     """
     address = str(ipaddress.ip_address(options["address"]))
     networks = [ipaddress.ip_network(text) for text in options["networks"]]
@@ -370,6 +372,7 @@ def play(options: dict[str, Any]) -> dict[str, Any]:
         rate=rate,
         concurrency=options["concurrency"],
         sources=sources[: pattern.sources],
+        headers=options.get("headers", ()),
     )
 
 
