@@ -126,7 +126,8 @@ def test_the_document(host: Host) -> None:
     assert "secret" not in json.dumps(document)
 
 
-def test_every_key_is_documented(host: Host) -> None:
+def test_every_key_is_documented(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fail2ban_state, "program", lambda name: "/nonexistent/" + name)
     returned = PROBE.read_text().partition('RETURN = r"""')[2].partition('"""')[0]
     documented = set(re.findall(r"^ +(\w+):$", returned, re.MULTILINE))
     document = host.collect()
@@ -139,6 +140,7 @@ def test_every_key_is_documented(host: Host) -> None:
         document["sites"][0],
         document["access"][0],
         document["logs"][0],
+        document["fail2ban"],
     ]:
         assert set(section) <= documented, set(section) - documented
     prose = set(re.findall(r"V\((\w+)\)", returned))
@@ -179,6 +181,25 @@ def test_what_fails_leaves_the_rest(host: Host, monkeypatch: pytest.MonkeyPatch)
     assert document["now"] is None
     assert problem_ids(document).count("part_failed") == 2
     assert document["access"][0]["hits"] == 16
+
+
+def test_a_host_whose_filter_and_bans_cannot_be_asked(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert host.collect()["fail2ban"] is None
+    for module in (packet_filter, fail2ban_state):
+        monkeypatch.setattr(module, "program", lambda name: "/nonexistent/" + name)
+    document = host.collect()
+    assert document["firewall"] == {"manager": "nftables", "nft": True, "iptables": True}
+    assert document["fail2ban"]["config_ok"] is False
+    assert {"packet_filter_unread", "fail2ban_unread"} <= set(problem_ids(document))
+    assert document["access"][0]["hits"] == 16
+
+    def fail(*_arguments: object) -> None:
+        raise RuntimeError("what nobody thought of")
+
+    monkeypatch.setattr(packet_filter, "describe", fail)
+    assert host.collect()["firewall"] == {"manager": None, "nft": False, "iptables": False}
 
 
 def test_traps_of_the_configuration_are_told(host: Host) -> None:

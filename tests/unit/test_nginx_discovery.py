@@ -72,6 +72,10 @@ def test_compiled_in_paths(tmp_path: Path) -> None:
         access_log="/var/log/nginx/access.log",
         error_log="/usr/share/nginx/stderr",
     )
+    path = binary(tmp_path, "echo 'configure arguments: --with-http_realip_module' >&2")
+    built = read_build(path, None)
+    assert built is not None
+    assert built.real_ip
 
 
 @pytest.mark.parametrize(
