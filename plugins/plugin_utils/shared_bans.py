@@ -12,6 +12,7 @@ import time
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from ipaddress import (
     IPv4Network,
     IPv6Network,
@@ -98,13 +99,13 @@ class _Entry:
     reason: str = ""
     own: bool = False
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The address alone where it is one."""
         whole = self.network.prefixlen == self.network.max_prefixlen
         return str(self.network.network_address if whole else self.network)
 
-    @property
+    @cached_property
     def order(self) -> tuple[int, int, int]:
         return self.network.version, int(self.network.network_address), self.network.prefixlen
 
@@ -348,6 +349,12 @@ def _iso(at: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
 
 
+@lru_cache(maxsize=1024)
+def _listed_time(text: str) -> float:
+    # A list has few different times, as an attack ends for all its addresses at once.
+    return epoch(text)
+
+
 def _parsed(texts: Iterable[str], settings: Settings, ignored: _Ignored) -> Iterable[_Entry]:
     """What is still in force of earlier lists. The operator's own entries stand in the settings; a
     line that nobody of ours wrote is not taken over."""
@@ -358,7 +365,7 @@ def _parsed(texts: Iterable[str], settings: Settings, ignored: _Ignored) -> Iter
         if network is None or not words[2].isdecimal():
             continue
         try:
-            expires = epoch(words[1])
+            expires = _listed_time(words[1])
         except ValueError:
             continue
         hits = int(words[2])

@@ -23,6 +23,7 @@ collect_ignore = (
         "test_real_ip_plan.py",
         "test_report_directory.py",
         "test_report_role.py",
+        "test_shared_bans.py",
         "test_svg_plot.py",
         "test_testbed.py",
         "test_testbed_big_log.py",
