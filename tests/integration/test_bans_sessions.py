@@ -18,21 +18,27 @@ from typing import Any
 
 import pytest
 from integration import legitimate_sessions
-from integration.legitimate_sessions import ATTACKERS, CODE, COUNT, jetpack, kinds
+from integration.legitimate_sessions import (
+    ATTACKERS,
+    CODE,
+    COUNT,
+    ROLES,
+    jetpack,
+    kinds,
+    login_of,
+    password_of,
+)
 from testbed import clients, hosts, podman
-from testbed.constants import BOB, CARL, DAVE
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 EXEMPTING = "wpward-editor"
 """The jail that knows who is signed in: it lists those whom nobody may ban."""
-ERIN, FRANK = ["erin", "erin-has-a-token"], ["frank", "frank-has-a-token"]
 
 _USERS = r"""
 require '/var/www/blog/wp-load.php';
-foreach ( json_decode( $argv[1] ) as list( $login, $password ) ) {
-    $user = wp_create_user( $login, $password, "$login@blog.example" );
-    ( new WP_User( $user ) )->set_role( 'administrator' );
+foreach ( json_decode( $argv[1] ) as list( $login, $password, $role ) ) {
+    wp_insert_user( array( 'user_login' => $login, 'user_pass' => $password, 'role' => $role ) );
 }
 """
 # Plugins for a second factor do it in one of two ways: they take over when WordPress has let the
@@ -45,7 +51,7 @@ function testbed_second_factor( $user ) {
     exit;
 }
 add_action( 'wp_login', function ( $login, $user ) {
-    if ( 'erin' === $login ) {
+    if ( 0 === strpos( $login, 'administrator_asked_on_login' ) ) {
         wp_clear_auth_cookie();
         testbed_second_factor( $user->ID );
     }
@@ -63,7 +69,8 @@ add_action( 'login_form_second_factor', function () {
     exit;
 } );
 add_filter( 'authenticate', function ( $user ) {
-    if ( $user instanceof WP_User && 'frank' === $user->user_login
+    if ( $user instanceof WP_User
+        && 0 === strpos( $user->user_login, 'administrator_asked_on_authenticate' )
         && 'CODE' !== ( $_POST['code'] ?? '' ) ) {
         return new WP_Error( 'second_factor_required', 'Give your second factor.' );
     }
@@ -149,8 +156,14 @@ def site(make_host: Callable[..., hosts.Host]) -> Iterator[Site]:
 
 
 def prepare(host: hosts.Host) -> None:
-    """Users with a second factor, and a note of everything that reaches PHP."""
-    users = json.dumps([ERIN, FRANK])
+    """Users, plugins that ask some of them for a second factor, a note of what reaches PHP."""
+    users = json.dumps(
+        [
+            [login, password_of(login), ROLES[session]]
+            for login, session in ((login_of(one, n), one) for n, one in enumerate(kinds()))
+            if session in ROLES
+        ]
+    )
     podman.execute(
         host.container, ["php", "--", users], stdin=f"<?php error_reporting( 0 ); {_USERS}"
     )
@@ -163,12 +176,6 @@ def prepare(host: hosts.Host) -> None:
 def played(site: Site) -> dict[str, Any]:
     """What the sessions and the attackers saw; they all come at the same time."""
     options = {
-        "people": {
-            "editors": [[user.login, user.password] for user in (DAVE, BOB)],
-            "subscriber": [CARL.login, CARL.password],
-            "on_login": ERIN,
-            "on_authenticate": FRANK,
-        },
         "clients": site.visitors,
         "attackers": site.attackers,
     }
@@ -251,7 +258,7 @@ def test_a_right_password_is_no_failed_login(site: Site, played: dict[str, Any])
         if session["kind"].startswith(("administrator", "subscriber"))
     }
     assert failures == mistyped
-    for name in (*ERIN, *FRANK, CARL.login, "mistyped"):
+    for name in ("administrator", "subscriber", "mistyped"):
         assert name not in journal
 
 
