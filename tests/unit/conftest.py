@@ -24,6 +24,7 @@ collect_ignore = (
         "test_report_directory.py",
         "test_report_role.py",
         "test_shared_bans.py",
+        "test_shared_bans_role.py",
         "test_svg_plot.py",
         "test_testbed.py",
         "test_testbed_big_log.py",
