@@ -49,8 +49,8 @@ def render(text: str, **changes: Any) -> Any:
     variables: dict[str, Any] = {}
     for file in ("defaults/main.yml", "vars/main.yml"):
         # Lookups need the collection's loader; what they read is not the question here.
-        text = re.sub(r"lookup\([^)]*\)", "'text'", (ROLE / file).read_text())
-        variables.update(yaml.safe_load(text))
+        source = re.sub(r"lookup\([^)]*\)", "'text'", (ROLE / file).read_text())
+        variables.update(yaml.safe_load(source))
     variables.update(
         shared_bans_evidence=evidence(),
         shared_bans_enabled=True,
