@@ -91,7 +91,9 @@ _value:
       type: dict
     httpd:
       description: >-
-        The same, and C(internal), the addresses of an nginx of the same host in front of it.
+        The same, and C(internal), those of the proxies that are in a private network or, with
+        nginx in front of httpd, on the host itself. Only these are believed when they name a client
+        with a private address.
       type: dict
 """
 

@@ -33,7 +33,11 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils.serving import is
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.thresholds import (
     complete_thresholds,
 )
-from ansible_collections.wpward.wordpress.plugins.plugin_utils.traffic import Known, pool
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.traffic import (
+    Known,
+    is_local,
+    pool,
+)
 
 Row = Mapping[str, Any]
 
@@ -166,7 +170,7 @@ def _configured(settings: Settings, nginx: Server, httpd: Server) -> _Front | No
     if settings.cdn == NONE:
         return None
     theirs = [server for server in (nginx, httpd) if server.outer and server.is_configured]
-    if nginx.outer and httpd in theirs and all(map(_is_local, httpd.networks)):
+    if nginx.outer and httpd in theirs and all(map(_is_loopback, httpd.networks)):
         # That only tells httpd of the nginx in front of it.
         theirs.remove(httpd)
     if not theirs:
@@ -227,7 +231,7 @@ def _seen(evidence: Row, fronted: bool) -> _Front:
     if parties:
         return _published(parties, "", evidence)
     proxies = local_proxies(traffics, known, limits)
-    if not proxies or (fronted and all(map(_is_local, proxies))):
+    if not proxies or (fronted and all(map(_is_loopback, proxies))):
         return _Front(None)
     named = ", ".join(proxies)
     note = (
@@ -263,8 +267,12 @@ def _ages(parties: Iterable[str], evidence: Row) -> list[str]:
     ]
 
 
-def _is_local(network: str) -> bool:
+def _is_loopback(network: str) -> bool:
     return ipaddress.ip_network(network).is_loopback
+
+
+def _first(network: str) -> str:
+    return network.partition("/")[0]
 
 
 # --- what to do ----------------------------------------------------------------------------------
@@ -277,6 +285,8 @@ def _describe(
     # httpd reads one header only; nginx, and all the known networks too, send X-Forwarded-For.
     suits = front.header == FORWARDED_FOR or front.behind in known_networks.EDGES
     inner = httpd.inner and not httpd.is_configured and httpd.told and (suits or not httpd.outer)
+    # Of a client with a private address httpd is told by a proxy of the private network only.
+    believed = front.networks if front.active and outer else ()
     notes = list(front.notes)
     if front.active and not front.kept and httpd.inner and not (inner or httpd.is_configured):
         why = (
@@ -295,8 +305,11 @@ def _describe(
         "httpd": {
             "state": _state(front, httpd, inner or outer),
             "header": FORWARDED_FOR if inner else front.header,
-            "trusted": list(front.networks) if front.active and outer else [],
-            "internal": [*_LOOPBACK, *own] if front.active and inner else [],
+            "trusted": [one for one in believed if not is_local(_first(one))],
+            "internal": [
+                *([*_LOOPBACK, *own] if front.active and inner else []),
+                *(one for one in believed if is_local(_first(one))),
+            ],
         },
     }
     return {

@@ -190,8 +190,16 @@ def test_a_virtual_host_of_httpd_that_is_reached_past_nginx_gets_both() -> None:
     assert plan["header"] == "X-Forwarded-For"
     # nginx sends another header than this network: only one of the two can be believed.
     plan = real_ip_plan(made, "custom", ["10.0.0.0/28"], "True-Client-IP")
-    assert plan["httpd"]["header"] == "True-Client-IP" and not plan["httpd"]["internal"]
+    assert plan["httpd"]["header"] == "True-Client-IP"
+    assert plan["httpd"]["internal"] == ["10.0.0.0/28"]
     assert "reached past nginx" in plan["notes"][-1]
+
+
+def test_a_private_proxy_may_tell_httpd_of_private_clients() -> None:
+    made = visited(DIRECT, vhosts=[{**HTTPD, "fronted": False}], httpd={"version": "2.4.62"})
+    plan = real_ip_plan(made, "custom", ["10.0.0.0/28", "192.0.2.0/28", "fd00::/64"])["httpd"]
+    assert plan["internal"] == ["10.0.0.0/28", "fd00::/64"]
+    assert plan["trusted"] == ["192.0.2.0/28"]
 
 
 # --- settings
