@@ -96,9 +96,12 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--run", help="only this run (default: everything)")
             command.add_argument("--role", help="only this remedy, such as guard")
     _add_logs(commands)
-    # It reads its own options; here it is only named.
+    # These read their own options; here they are only named.
     commands.add_parser(
         "networks", help="how old the published networks are, bring them up to date", add_help=False
+    )
+    commands.add_parser(
+        "cdn", help="how old the delivery networks' ranges are, refresh them", add_help=False
     )
     return parser
 
@@ -182,6 +185,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from wpward import networks
 
         return networks.main(words[1:])
+    if words[:1] == ["cdn"]:
+        from wpward import cdn
+
+        return cdn.main(words[1:])
     options = _parser().parse_args(words)
     if options.command == "logs":
         return _logs(options)

@@ -31,7 +31,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.known_networks im
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-_TIMEOUT = 15.0
+TIMEOUT = 15.0
 _MAX_BYTES = 16 * 1024 * 1024
 _WIDEST = {4: 8, 6: 20}
 """Shortest prefix taken for somebody's ranges; the widest published ones are /13 and /28."""
@@ -191,7 +191,7 @@ def check(party: str, networks: Sequence[Network], table: Table) -> None:
             raise Refused(f"it holds {address}, which {theirs} has published as its own")
 
 
-def fetch(address: str, timeout: float = _TIMEOUT) -> bytes:
+def fetch(address: str, timeout: float = TIMEOUT) -> bytes:
     """What an address answers. ``timeout``: seconds for all of it.
 
     Raises:
@@ -217,6 +217,24 @@ def fetch(address: str, timeout: float = _TIMEOUT) -> bytes:
     except (OSError, HTTPException) as error:
         raise Unreachable(str(error) or type(error).__name__) from error
     return bytes(content)
+
+
+def content_of(place: str, timeout: float) -> bytes:
+    """What an address answers, or what a file holds.
+
+    Raises:
+        Unreachable: see fetch; a file that cannot be read or is too long.
+    """
+    if place.startswith(("https://", "http://")):
+        return fetch(place, timeout)
+    try:
+        with Path(place).open("rb") as stream:
+            content = stream.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise Unreachable(error.strerror or str(error)) from error
+    if len(content) > _MAX_BYTES:
+        raise Unreachable(f"it is longer than {_MAX_BYTES} bytes")
+    return content
 
 
 # --- writing -------------------------------------------------------------------------------------
@@ -273,16 +291,16 @@ def write(path: Path, text: str) -> None:
 # --- the command ---------------------------------------------------------------------------------
 
 
-def _read(party: str, addresses: Sequence[str], timeout: float) -> list[Network]:
+def _read(party: str, places: Sequence[str], timeout: float) -> list[Network]:
     networks: list[Network] = []
-    for address in addresses:
-        content = fetch(address, timeout)
+    for place in places:
+        content = content_of(place, timeout)
         try:
             found = networks_in(party, content)
             if not found:
                 raise Refused("it is empty")
         except Refused as error:
-            raise Refused(f"{address}: {error}") from error
+            raise Refused(f"{place}: {error}") from error
         networks += found
     return merged(networks)
 
@@ -341,17 +359,28 @@ def main(
     parser.add_argument(
         "--timeout",
         type=float,
-        default=_TIMEOUT,
+        default=TIMEOUT,
         metavar="SECONDS",
         help="for each list (default: %(default)g)",
     )
     options = parser.parse_args(arguments)
+    return run(sources if options.refresh else {}, SOURCES, options.timeout, path)
+
+
+def run(
+    sources: Mapping[str, Sequence[str]], shown: Iterable[str], timeout: float, path: Path | None
+) -> int:
+    """Bring the table up to date from the places of some parties' lists, and show some of it.
+
+    ``sources``: party -> addresses or files. ``shown``: parties. ``timeout``: seconds for each
+    list. ``path``: the table's file. Returns the exit code.
+    """
     table = shipped()
     sentences: list[str] = []
-    if options.refresh:
+    if sources:
         target = path or Path(known_networks_data.__file__).resolve()
         today = time.strftime("%Y-%m-%d", time.gmtime())
-        new, sentences = refreshed(table, sources, options.timeout, today)
+        new, sentences = refreshed(table, sources, timeout, today)
         if new != table:
             try:
                 write(target, render(new))
@@ -360,7 +389,7 @@ def main(
                 print(f"wpward: the table {target} cannot be written: {reason}", file=sys.stderr)
                 return 1
             table = new
-    for party in SOURCES:
+    for party in shown:
         count = len(table.ranges[party])
         print(f"{table.dates[party]}  {party:12} {count:4} networks  {SOURCES[party][0]}")
     for sentence in sentences:

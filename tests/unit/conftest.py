@@ -23,6 +23,7 @@ collect_ignore = (
         "test_real_ip_plan.py",
         "test_report_directory.py",
         "test_report_role.py",
+        "test_service_networks.py",
         "test_shared_bans.py",
         "test_shared_bans_role.py",
         "test_svg_plot.py",

@@ -61,10 +61,15 @@ def test_networks_reads_its_own_options(capsys: pytest.CaptureFixture[str]) -> N
     assert "cloudfront" in capsys.readouterr().out
 
 
+def test_cdn_reads_its_own_options(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["cdn"]) == 0
+    assert "cloudfront" in capsys.readouterr().out
+
+
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         cli.main(["--help"])
     assert stopped.value.code == 0
     shown = capsys.readouterr().out
-    for command in ("probe", "harden", "verify", "rollback", "logs", "networks"):
+    for command in ("probe", "harden", "verify", "rollback", "logs", "networks", "cdn"):
         assert f"\n    {command} " in shown

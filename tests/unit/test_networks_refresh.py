@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.wpward.wordpress.plugins.module_utils import known_networks_data
-from ansible_collections.wpward.wordpress.plugins.module_utils.known_networks import SOURCES
+from ansible_collections.wpward.wordpress.plugins.module_utils.known_networks import EDGES, SOURCES
 
-from wpward import networks
+from wpward import cdn, networks
 
 NEW_EDGE = "70.132.128.0/18"
 
@@ -329,3 +329,87 @@ def test_a_text_that_is_no_program_never_replaces_the_table(table: Path) -> None
 def test_ranges_are_merged() -> None:
     given = [ipaddress.ip_network(n) for n in ("2a06::/29", "5.0.1.0/24", "5.0.0.0/24")]
     assert [str(n) for n in networks.merged(given)] == ["5.0.0.0/23", "2a06::/29"]
+
+
+# --- wpward cdn
+
+
+def test_cdn_alone_lists_the_delivery_networks(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cdn.main([]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines] == list(EDGES)
+
+
+def test_cdn_refresh_reads_the_published_lists_of_the_delivery_networks(
+    lists: Lists, table: Path
+) -> None:
+    assert cdn.main(["refresh"], lists.sources(), table) == 0
+    dates = contents(table)["DATES"]
+    assert {party for party in dates if dates[party] == today()} == set(EDGES)
+
+
+def test_cdn_refresh_from_files_and_addresses_reads_nothing_else(
+    lists: Lists, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sources = lists.sources()
+    for party in ("cloudflare", "jetpack"):
+        for number, body in enumerate(published(party)):
+            (tmp_path / f"{party}-{number}").write_bytes(body)
+    given = [
+        f"cloudfront={sources['cloudfront'][0]}",
+        *(f"cloudflare={tmp_path}/cloudflare-{number}" for number in (0, 1)),
+        f"jetpack={tmp_path}/jetpack-0",
+    ]
+    words = [word for one in given for word in ("--from", one)]
+    # No other list is there.
+    assert cdn.main(["refresh", *words], {}, table) == 0
+    new = contents(table)
+    changed = ["cloudfront", "cloudflare", "jetpack"]
+    assert [party for party in SOURCES if new["DATES"][party] == today()] == changed
+    assert NEW_EDGE in new["RANGES"]["cloudfront"]
+    assert new["RANGES"]["cloudflare"] == known_networks_data.RANGES["cloudflare"]
+    shown = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in shown] == changed
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "cloudflare-0: it is empty"),
+        (b"\n", "cloudflare-0: it is empty"),
+        (b"104.16.0.0/20\n", "has shrunk to 0 % of its IPv4 addresses"),
+        (b"0.0.0.0/0\n", "wider than anybody's ranges"),
+        (b"<html>", "'<html>', which is not a network"),
+    ],
+)
+def test_a_file_that_cannot_be_the_list_is_refused(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], body: bytes, reason: str
+) -> None:
+    before = table.read_bytes()
+    file = tmp_path / "cloudflare-0"
+    file.write_bytes(body)
+    assert cdn.main(["refresh", "--from", f"cloudflare={file}"], {}, table) == 1
+    assert table.read_bytes() == before
+    error = capsys.readouterr().err
+    assert reason in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ("akamai=list", "--from akamai=list must be PARTY=FILE_OR_URL, with one of cloudfront"),
+        ("cloudflare", "must be PARTY=FILE_OR_URL"),
+        ("cloudflare=", "must be PARTY=FILE_OR_URL"),
+        ("cloudflare=missing", "lists of cloudflare (No such file or directory); what"),
+        ("cloudflare=.", "lists of cloudflare (Is a directory); what"),
+        ("cloudflare=file:///etc/passwd", "lists of cloudflare (No such file or directory); what"),
+    ],
+)
+def test_what_is_no_list_is_a_sentence(
+    table: Path, capsys: pytest.CaptureFixture[str], given: str, reason: str
+) -> None:
+    before = table.read_bytes()
+    assert cdn.main(["refresh", "--from", given], {}, table) == 1
+    assert table.read_bytes() == before
+    error = capsys.readouterr().err
+    assert reason in error and error.count("\n") == 1

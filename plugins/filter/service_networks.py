@@ -1,0 +1,64 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The published networks of services that have a use for XML-RPC."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: service_networks
+version_added: 0.3.0
+author: The wpward maintainers
+short_description: The published networks of services that have a use for XML-RPC
+description:
+  - Gives the address ranges that a service has published, so that it can be trusted by its name. The
+    table is dated; C(wpward networks) shows and refreshes it.
+options:
+  _input:
+    description: Names of services. V(jetpack) is known.
+    type: list
+    elements: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Trust the office and Jetpack
+  ansible.builtin.set_fact:
+    trusted: "{{ ['192.0.2.7/32'] + (['jetpack'] | wpward.wordpress.service_networks) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: Networks in CIDR notation, without repetition.
+  type: list
+  elements: str
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.wpward.wordpress.plugins.module_utils.known_networks_data import RANGES
+
+SERVICES = ("jetpack",)
+
+
+def service_networks(names: Any) -> list[str]:
+    """See DOCUMENTATION."""
+    if isinstance(names, (str, bytes)) or not isinstance(names, Sequence):
+        raise AnsibleFilterError(
+            f"The trusted services must be a list such as [jetpack], not {names!r}."
+        )
+    for name in names:
+        if name not in SERVICES:
+            raise AnsibleFilterError(
+                f"The trusted service {name!r} is not known; known are: {', '.join(SERVICES)}. "
+                "Name the networks of any other service in wpward_trusted."
+            )
+    return [network for name in dict.fromkeys(names) for network in RANGES[name].split()]
+
+
+class FilterModule:
+    """The filter, as Ansible looks for it."""
+
+    def filters(self) -> dict[str, Any]:
+        """Name it."""
+        return {"service_networks": service_networks}
