@@ -9,8 +9,8 @@ version_added: 0.3.0
 author: The wpward maintainers
 short_description: The published networks of services that have a use for XML-RPC
 description:
-  - Gives the address ranges that a service has published, so that it can be trusted by its name. The
-    table is dated; C(wpward networks) shows and refreshes it.
+  - Gives the address ranges that a service has published, so that it can be trusted by its name.
+    The table is dated; C(wpward networks) shows and refreshes it.
 options:
   _input:
     description: Names of services. V(jetpack) is known.

@@ -195,21 +195,24 @@ PHP""",
         "The addresses in the log belong to a delivery network (CloudFront, Cloudflare, Fastly) or "
         "to a proxy of your own. A ban of what the log shows would ban every visitor, and a "
         "trusted client is not recognised.",
-        "Bans are not applied while this stands. The web server has to learn the real address "
-        "from the network's header, and only when the request comes from the network.",
-        "Name the network's published ranges as proxies, never 0.0.0.0/0. Behind CloudFront the "
-        "real clients are also in its own logs (field 5, `c-ip`).",
+        "The web server learns the real address from the network's header, and only where the "
+        "request comes from the network's published ranges. What is or may be a proxy of your own "
+        "is believed only once you name it (`wpward_cdn` `custom`, `wpward_cdn_networks`). Bans "
+        "then act in the web server, since the packets of all visitors come from the network; "
+        "whoever passes requests on is never banned.",
+        "Name the network's published ranges as proxies, never 0.0.0.0/0; `wpward cdn` shows their "
+        "age. Behind CloudFront the real clients are also in its own logs (field 5, `c-ip`).",
         nginx="""\
-# the ranges are an example: CloudFront https://ip-ranges.amazonaws.com/ip-ranges.json,
+# http level. The range is an example; CloudFront https://ip-ranges.amazonaws.com/ip-ranges.json,
 # Cloudflare https://www.cloudflare.com/ips-v4 (header CF-Connecting-IP)
 set_real_ip_from 198.51.100.0/24;
 real_ip_header X-Forwarded-For;
 real_ip_recursive on;""",
         httpd="""\
-# a2enmod remoteip ; the ranges are an example
+# a2enmod remoteip ; the range is an example. RemoteIPInternalProxy for one with private addresses
 RemoteIPHeader X-Forwarded-For
 RemoteIPTrustedProxy 198.51.100.0/24
-# and %a instead of %h in LogFormat""",
+# in LogFormat %h and %a are the client then; %{c}a stays the proxy""",
         remedies=(REAL_IP,),
     ),
 )

@@ -96,7 +96,10 @@ def real_ip_plan(
     except SettingsError as error:
         return _describe(_Front(None), nginx, httpd, (), str(error))
     front = _configured(settings, nginx, httpd) or _front(evidence, settings, nginx, httpd)
-    return _describe(front, nginx, httpd, _own(evidence), "")
+    plan = _describe(front, nginx, httpd, _own(evidence), "")
+    if plan["httpd"]["state"] == PRESENT:
+        plan["notes"] += _log_notes(evidence)
+    return plan
 
 
 # --- the servers ---------------------------------------------------------------------------------
@@ -160,6 +163,24 @@ def _canonical(text: Any) -> str | None:
 def _own(evidence: Row) -> tuple[str, ...]:
     addresses = mapping(evidence.get("host")).get("addresses") or ()
     return tuple(one for one in addresses if not ipaddress.ip_address(one).is_loopback)
+
+
+def _log_notes(evidence: Row) -> list[str]:
+    """What goes on writing the proxy's address into httpd's logs."""
+    formats = mapping(mapping(evidence.get("httpd")).get("log_formats"))
+    written = {
+        log["path"]: formats.get(log["format"], log["format"])
+        for row in evidence.get("vhosts") or ()
+        if row.get("server") == "httpd"
+        for log in row.get("access_logs") or ()
+    }
+    peers = [path for path, text in written.items() if "%{c}a" in text or "%{c}h" in text]
+    if not peers:
+        return []
+    return [
+        f"The log format of {quote(', '.join(sorted(peers)))} has %{{c}}a or %{{c}}h, which is the "
+        "proxy's address; %a and %h are the client's."
+    ]
 
 
 # --- who stands in front -------------------------------------------------------------------------

@@ -202,6 +202,17 @@ def test_a_private_proxy_may_tell_httpd_of_private_clients() -> None:
     assert plan["trusted"] == ["192.0.2.0/28"]
 
 
+def test_log_formats_that_name_the_proxy_are_told() -> None:
+    logs = [{"path": "/var/log/a.log", "format": "peer"}, {"path": "/b.log", "format": "%h %{c}a"}]
+    made = visited(DIRECT, vhosts=[{**HTTPD, "fronted": False, "access_logs": logs}])
+    made["httpd"] = {"log_formats": {"peer": "%{c}a %l", "combined": "%h %l %u"}}
+    notes = real_ip_plan(made, "cloudfront")["notes"]
+    assert "/b.log, /var/log/a.log has %{c}a" in notes[-1]
+    assert real_ip_plan(made, "none")["notes"] == []
+    logs[:] = [{"path": "/var/log/a.log", "format": "combined"}]
+    assert not any("log format" in note for note in real_ip_plan(made, "cloudfront")["notes"])
+
+
 # --- settings
 
 
