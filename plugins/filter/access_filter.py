@@ -11,8 +11,8 @@ short_description: Make a fail2ban filter for an access log from the log's forma
 description:
   - For hosts where the deny log cannot be had. The filter finds the clients that ask for an
     endpoint by its path. It spells out each line from its beginning, so that a query, a referer, a
-    user agent or the name of a basic-auth user counts for nothing, and no line costs it a
-    millisecond.
+    user agent or the name of a basic-auth user counts for nothing, and a line's cost is bounded
+    however long it is.
   - Counts what was answered with 200, with 400 or more, or not at all; redirects and 400 do not
     count.
   - Formats in which a client could move the fields, or which lack the address, are refused.
