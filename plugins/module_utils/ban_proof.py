@@ -28,6 +28,8 @@ _LISTINGS = {
     "csf": (["csf", "-t"],),
 }
 _NFT = (["nft", "list", "set", "inet", "f2b-table", "addr-set-{jail}"],)
+_ASK_FOR_LOGS = 'for jail; do echo "get $jail logpath"; done | fail2ban-client -i'
+_PROMPT = "fail2ban> "
 _SECONDS = 10.0
 _PAUSE = 0.3
 
@@ -103,18 +105,26 @@ def _jails_problem(jails: Sequence[Jail], run: Run) -> str:
     ping = run(["fail2ban-client", "ping"])
     if ping["rc"] != 0:
         return f"fail2ban does not answer: {complaint(dict(ping))}."
+    logs = jail_logs([jail["name"] for jail in jails], run)
     for jail in jails:
-        status = run(["fail2ban-client", "status", jail["name"]])
-        if status["rc"] != 0:
-            return f"The jail {jail['name']} does not run: {complaint(dict(status))}."
-        read = status_logs(status["stdout"])
+        read = logs.get(jail["name"])
+        if read is None:
+            return f"The jail {jail['name']} does not run."
         missing = [path for path in jail.get("logs") or () if path not in read]
         if missing:
             return f"The jail {jail['name']} does not read {', '.join(missing)}."
     return ""
 
 
-def status_logs(status: str) -> list[str]:
-    """The files that a jail reads, from what ``fail2ban-client status JAIL`` prints."""
-    found = re.search(r"File list:\s*(.*)", status)
-    return found.group(1).split() if found else []
+def jail_logs(jails: Sequence[str], run: Run = run_command) -> dict[str, list[str]]:
+    """The files that each jail reads; a jail that does not run is left out.
+
+    One start of fail2ban's client for all: each costs a third of a second on a busy host.
+    """
+    said = run(["sh", "-c", _ASK_FOR_LOGS, "ask", *jails])["stdout"]
+    answers = said.split(_PROMPT)[1:]
+    return {
+        jail: re.findall(r"^[|`]- (.+)$", answer, re.MULTILINE)
+        for jail, answer in zip(jails, answers)
+        if "does not exist" not in answer
+    }

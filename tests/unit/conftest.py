@@ -10,6 +10,7 @@ collect_ignore = (
     []
     if find_spec("ansible")
     else [
+        "test_bans_plan.py",
         "test_bypass.py",
         "test_cli.py",
         "test_endpoints_role.py",
