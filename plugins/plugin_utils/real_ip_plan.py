@@ -94,7 +94,7 @@ def real_ip_plan(
     try:
         settings = check_settings(cdn, networks, header)
     except SettingsError as error:
-        return _describe(_Front(None), nginx, httpd, (), str(error))
+        return _describe(_Front(None, kept=True), nginx, httpd, (), str(error))
     front = _configured(settings, nginx, httpd) or _front(evidence, settings, nginx, httpd)
     plan = _describe(front, nginx, httpd, _own(evidence), "")
     if plan["httpd"]["state"] == PRESENT:
@@ -122,7 +122,7 @@ def _servers(evidence: Row) -> tuple[Server, Server]:
             "proxies",
             outer=not all(map(is_behind_nginx_only, of_httpd)),
             inner=any(row.get("fronted") for row in of_httpd),
-            told=_tells_httpd(rows),
+            told=_tells_httpd(evidence.get("vhosts") or ()),
         ),
     )
 
@@ -197,12 +197,18 @@ def _configured(settings: Settings, nginx: Server, httpd: Server) -> _Front | No
     if not theirs:
         return None
     notes = []
-    if settings.cdn != AUTO:
-        places = ", ".join(place for server in theirs for place in server.places)
+    places = quote(", ".join(place for server in theirs for place in server.places))
+    kept = any(server.present for server in theirs)
+    if kept:
         notes.append(
-            f"The web server has settings of its own for the real address of clients "
-            f"({quote(places)}); wpward_cdn {settings.cdn} is not applied. Remove them if they are "
-            "not right."
+            f"The web server has settings of its own for the real address of clients ({places}) "
+            "beside those of an earlier run; both are left as they are. Set wpward_cdn to none to "
+            "take ours back, or remove the others."
+        )
+    elif settings.cdn != AUTO:
+        notes.append(
+            f"The web server has settings of its own for the real address of clients ({places}); "
+            f"wpward_cdn {settings.cdn} is not applied. Remove them if they are not right."
         )
     if nginx in theirs and not nginx.networks:
         notes.append(
@@ -216,7 +222,7 @@ def _configured(settings: Settings, nginx: Server, httpd: Server) -> _Front | No
             "anybody; add RemoteIPTrustedProxy with the proxy's networks, or remove it."
         )
     networks = tuple(dict.fromkeys(one for server in theirs for one in server.networks))
-    return _Front(CONFIGURED, networks, theirs[0].header, notes=notes)
+    return _Front(CONFIGURED, networks, theirs[0].header, kept=kept, notes=notes)
 
 
 def _front(evidence: Row, settings: Settings, nginx: Server, httpd: Server) -> _Front:

@@ -132,6 +132,21 @@ def test_what_is_asked_for_beside_the_operators_own_settings_is_told() -> None:
     assert "/etc/nginx/nginx.conf:3" in plan["notes"][0]
 
 
+def test_settings_that_came_after_ours_do_not_remove_ours() -> None:
+    made = visited(DIRECT, **configured("/etc/nginx/sites-enabled/b", ["198.51.100.0/24"]))
+    made["nginx"]["files"] = {OURS: {}}
+    for cdn in ("auto", "cloudfront"):
+        plan = real_ip_plan(made, cdn)
+        assert (plan["behind"], plan["nginx"]["state"]) == ("configured", "kept")
+        assert len(plan["notes"]) == 1 and "take ours back" in plan["notes"][0]
+    assert real_ip_plan(made, "none")["nginx"]["state"] == "absent"
+
+
+def test_a_mistake_in_the_settings_takes_nothing_back() -> None:
+    made = visited(DIRECT, nginx={"files": {OURS: {}}})
+    assert real_ip_plan(made, "custom")["nginx"]["state"] == "kept"
+
+
 def test_none_is_obeyed_whatever_the_log_shows() -> None:
     for made in (
         visited(THROUGH_EDGES),
@@ -171,6 +186,10 @@ def test_httpd_is_not_told_to_believe_what_nginx_lets_through() -> None:
     plan = real_ip_plan(visited(THROUGH_EDGES, **mixed()))
     assert plan["nginx"]["state"] == "present" and plan["httpd"]["state"] is None
     assert "proxy_set_header" in plan["notes"][-1]
+    # Also where it is another server block that does.
+    made = visited(THROUGH_EDGES, **mixed(**TELLS))
+    made["vhosts"].append({**NGINX, "sites": []})
+    assert real_ip_plan(made)["httpd"]["state"] is None
 
 
 def test_an_httpd_that_knows_its_nginx_is_left_alone() -> None:
