@@ -249,7 +249,7 @@ def harden(host: hosts.Host) -> None:
     done = subprocess.run(
         [
             *(str(Path(sys.executable).parent / "ansible-playbook"), "-i", host.inventory),
-            *("-e", json.dumps({"report_save": False})),
+            *("-e", json.dumps({"report_save": False, "wpward_roles": ["endpoints", "guard"]})),
             str(ROOT / "playbooks" / "harden.yml"),
         ],
         cwd=ROOT,

@@ -31,14 +31,14 @@ def remedies(findings: Sequence[Finding], case: Case) -> list[dict[str, Any]]:
         calling = [one for one in findings if _calls(one, role, case.policy)]
         if not calling:
             continue
-        # Either role is proven by the refusals of the web server, so it needs one that can refuse.
+        # All of them rest on the refusals of the web server, so they need one that can refuse.
         automated = role in AUTOMATED and _can_refuse(case)
         planned.append(
             {
                 "role": role,
                 "automated": automated,
                 "parameters": _parameters(role, case),
-                "reason": _reason(role, calling, findings, automated),
+                "reason": _reason(calling, automated),
                 "findings": list(dict.fromkeys(one.id for one in calling)),
             }
         )
@@ -69,24 +69,18 @@ def _calls(finding: Finding, role: str, policy: Mapping[str, str]) -> bool:
 
 
 def _parameters(role: str, case: Case) -> dict[str, Any]:
-    if role not in AUTOMATED:
+    if role not in (ENDPOINTS, GUARD, BANS):
         return {}
     return {f"{role}_policy": dict(case.policy), f"{role}_trusted": list(case.known.trusted)}
 
 
-def _reason(
-    role: str, calling: Sequence[Finding], findings: Sequence[Finding], automated: bool
-) -> str:
+def _reason(calling: Sequence[Finding], automated: bool) -> str:
     titles: dict[str, list[str]] = {}
     for one in calling:
         titles.setdefault(one.title, []).append(one.site or "the host")
     reason = "; ".join(
         f"{title} ({', '.join(dict.fromkeys(sites))})" for title, sites in titles.items()
     )
-    if role == BANS and any(one.id == "behind_cdn" for one in findings):
-        reason += (
-            ". Not before real_ip: the log shows a proxy's addresses, which must not be banned"
-        )
     if automated:
         return f"{reason}."
     anchors = ", ".join(f"docs/findings.md#{one}" for one in dict.fromkeys(f.id for f in calling))

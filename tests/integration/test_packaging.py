@@ -58,7 +58,14 @@ def test_playbook_and_command_run_from_anywhere(
     }
     for command in (
         ["ansible-playbook", "wpward.wordpress.probe", "-i", host.inventory],
-        ["wpward", "harden", "-i", host.inventory],
+        [
+            "wpward",
+            "harden",
+            "-i",
+            host.inventory,
+            "-e",
+            '{"wpward_roles": ["endpoints", "guard"]}',
+        ],
         ["wpward", "rollback", "-i", host.inventory],
     ):
         done = subprocess.run(
