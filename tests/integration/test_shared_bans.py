@@ -17,7 +17,7 @@ from testbed import clients, hosts, podman
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BIN = Path(sys.executable).parent
-ATTACKER, READER = "203.0.113.7", "203.0.113.8"
+ATTACKER, READER = "198.51.100.7", "198.51.100.8"
 FILES = ("find", "/etc", "/usr/local", "-printf", "%p %m %U %G %s %l\n")
 LOG = "/var/log/nginx/blog-access.log"
 LIST = "/etc/wpward/shared-bans.list"
@@ -37,7 +37,7 @@ else:
 @pytest.fixture(scope="module")
 def host(make_host: Callable[..., hosts.Host]) -> hosts.Host:
     made = make_host("shared-bans")
-    podman.execute(made.container, ["ip", "route", "add", "203.0.113.0/24", "dev", "eth0"])
+    podman.execute(made.container, ["ip", "route", "add", "198.51.100.0/24", "dev", "eth0"])
     return made
 
 
