@@ -1,0 +1,192 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Real attackers banned by a real fail2ban: in the packet filter with nginx, in httpd itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from testbed import clients, hosts, podman
+from testbed.constants import USERS
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+OWN = """[DEFAULT]
+bantime = 1h
+[sshd]
+enabled = true
+backend = systemd
+[recidive]
+enabled = false
+"""
+INSTALL = (
+    "apt-get -qq update && apt-get -qq install -y --no-install-recommends fail2ban python3-systemd"
+)
+# (source, host, what to ask for...) -> a status per request, 0 where nobody answered.
+ASK = """
+import http.client, sys
+source, host, *targets = sys.argv[1:]
+statuses, cookie = [], ""
+for target in targets:
+    method, path, body = (target.split(" ", 2) + ["", ""])[:3]
+    headers = {"Host": "blog.example", "Cookie": "wordpress_test_cookie=WP Cookie check"}
+    if body:
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+    connection = http.client.HTTPConnection(host, 80, timeout=5, source_address=(source, 0))
+    try:
+        connection.request(method, path, body or None, headers)
+        statuses.append(str(connection.getresponse().status))
+    except OSError:
+        statuses.append("0")
+print(*statuses)
+"""
+SSH = """
+import socket, sys
+with socket.create_connection((sys.argv[2], 22), 5, (sys.argv[1], 0)) as connection:
+    print(connection.recv(4).decode())
+"""
+CONFIGURATION = "cd /etc/apache2 && find . -printf '%p %m %l\\n' | sort && find . -type f | sort | xargs sha256sum"
+XMLRPC = "POST /xmlrpc.php <methodCall/>"
+
+
+@pytest.fixture(scope="module")
+def strangers() -> Iterator[clients.Clients]:
+    made = clients.up("bans-clients", count=4)
+    yield made
+    hosts.down([made.name])
+
+
+def inside(host: hosts.Host, command: str) -> str:
+    output: str = podman.execute(host.container, ["sh", "-c", command])
+    return output
+
+
+def ask(strangers: clients.Clients, number: int, host: hosts.Host, *targets: str) -> list[str]:
+    argv = ["python3", "-c", ASK, strangers.addresses[number], host.address, *targets]
+    output: str = podman.execute(strangers.container, argv)
+    return output.split()
+
+
+def apply(host: hosts.Host, tmp_path: Path, *arguments: str, **variables: object) -> Any:
+    """Run the role; what it saved and what was printed."""
+    save_to = tmp_path / "saved.json"
+    variables.update(save_to=str(save_to), run=f"test-{time.time_ns()}")
+    done = subprocess.run(
+        [
+            str(Path(sys.executable).parent / "ansible-playbook"),
+            *("--inventory", host.inventory, "--extra-vars", json.dumps(variables)),
+            *arguments,
+            str(HERE / "bans" / "role.yml"),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {**json.loads(save_to.read_text()), "output": done.stdout}
+
+
+def eventually(holds: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 10
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+    return True
+
+
+def files(saved: Any) -> dict[str, str]:
+    return {entry["path"]: entry["action"] for entry in saved["result"]["files"]}
+
+
+def test_the_packet_filter_bans_the_attacker_and_nobody_else(
+    make_host: Callable[..., hosts.Host],
+    strangers: clients.Clients,
+    tree: Callable[[hosts.Host], str],
+    tmp_path: Path,
+) -> None:
+    host = make_host("bans")
+    inside(host, INSTALL)
+    podman.execute(host.container, ["tee", "/etc/fail2ban/jail.local"], stdin=OWN)
+    inside(host, "systemctl restart fail2ban")
+    jails = "fail2ban-client status | tail -n 1"
+    assert eventually(lambda: "sshd" in inside(host, f"{jails} 2>&1 || true"))
+    before, jails_before = tree(host), inside(host, jails)
+
+    foreseen = apply(host, tmp_path, "--check")
+    assert tree(host) == before
+    applied = apply(host, tmp_path)
+    assert files(foreseen) == files(applied)
+    assert "created" in files(applied).values()
+    assert "[sshd]" not in inside(host, "cat /etc/fail2ban/jail.d/wpward.local")
+
+    attacker, reader, editor, crawler = range(4)
+    assert ask(strangers, attacker, host, *[XMLRPC] * 3) == ["403"] * 3
+    assert eventually(lambda: ask(strangers, attacker, host, "GET /") == ["0"])
+    assert strangers.addresses[attacker] in inside(host, "nft list ruleset")
+    argv = ["python3", "-c", SSH, strangers.addresses[attacker], host.address]
+    assert podman.execute(strangers.container, argv).strip() == "SSH-"
+
+    alice = USERS[0]
+    login = f"POST /wp-login.php log={alice.login}&pwd={alice.password}&testcookie=1"
+    assert ask(strangers, editor, host, login) == ["302"]
+    assert eventually(lambda: strangers.addresses[editor] in inside(host, "ls /run/wpward/editors"))
+    assert ask(strangers, editor, host, *[XMLRPC] * 9) == ["403"] * 9
+    assert ask(strangers, crawler, host, *["GET /?author=1"] * 4) == ["403"] * 4
+    time.sleep(2)
+    for number in (reader, editor, crawler):
+        assert ask(strangers, number, host, "GET /") == ["200"]
+
+    again = apply(host, tmp_path)
+    assert set(files(again).values()) == {"unchanged"}
+    # The task that saves this.
+    assert " changed=1 " in again["output"].rpartition("PLAY RECAP")[2]
+    assert ask(strangers, attacker, host, "GET /") == ["0"]
+
+    inside(host, "python3 /var/lib/wpward/rollback.py rollback")
+    assert tree(host) == before
+    assert inside(host, "nft list ruleset").strip() == ""
+    assert inside(host, jails) == jails_before
+    assert ask(strangers, attacker, host, "GET /") == ["200"]
+    assert inside(host, "ls -d /run/wpward 2>/dev/null || echo gone").strip() == "gone"
+
+
+def test_httpd_itself_bans_without_a_reload(
+    make_host: Callable[..., hosts.Host], strangers: clients.Clients, tmp_path: Path
+) -> None:
+    host = make_host("bans-httpd", web="httpd")
+    untouched = inside(host, CONFIGURATION)
+    applied = apply(host, tmp_path, wpward_bans_layer="http")
+    assert files(applied)["/etc/apache2/conf-enabled/wpward-bans.conf"] == "created"
+    # The package has brought it, and there is no log for it to read.
+    assert "[sshd]\nbackend = systemd\n" in inside(host, "cat /etc/fail2ban/jail.d/wpward.local")
+    workers = inside(host, "pgrep apache2")
+
+    attacker, guesser, reader, _ = range(4)
+    assert ask(strangers, attacker, host, *[XMLRPC] * 3) == ["403"] * 3
+    assert eventually(lambda: ask(strangers, attacker, host, "GET /") == ["403"])
+    wrong = "POST /wp-login.php log=alice&pwd=wrong&testcookie=1"
+    assert ask(strangers, guesser, host, *[wrong] * 10) == ["200"] * 10
+    assert eventually(lambda: ask(strangers, guesser, host, "GET /") == ["403"])
+    assert ask(strangers, reader, host, "GET /") == ["200"]
+    inside(host, f"fail2ban-client unban {strangers.addresses[guesser]}")
+    assert ask(strangers, guesser, host, "GET /") == ["200"]
+    assert inside(host, "pgrep apache2") == workers
+    assert inside(host, "nft list ruleset").strip() == ""
+
+    inside(host, "python3 /var/lib/wpward/rollback.py rollback")
+    assert inside(host, CONFIGURATION) == untouched
+    assert ask(strangers, attacker, host, "GET /") == ["200"]
+    assert inside(host, "find /etc/fail2ban /var/www /run -name '*wpward*'").strip() == ""
+    state = "systemctl is-active fail2ban; systemctl is-enabled fail2ban; true"
+    assert inside(host, state).split() == ["inactive", "disabled"]
