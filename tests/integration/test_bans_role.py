@@ -52,7 +52,10 @@ import socket, sys
 with socket.create_connection((sys.argv[2], 22), 5, (sys.argv[1], 0)) as connection:
     print(connection.recv(4).decode())
 """
-CONFIGURATION = "cd /etc/apache2 && find . -printf '%p %m %l\\n' | sort && find . -type f | sort | xargs sha256sum"
+CONFIGURATION = (
+    "cd /etc/apache2 && find . -printf '%p %m %l\\n' | sort && "
+    "find . -type f | sort | xargs sha256sum"
+)
 XMLRPC = "POST /xmlrpc.php <methodCall/>"
 
 
