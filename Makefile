@@ -35,6 +35,7 @@ bench: $(VENV)/ready ## Measure every figure that the README quotes
 	$(PY) bench/flood.py
 	$(PY) bench/scan.py
 	$(PY) bench/probe.py
+	$(PY) bench/bans.py
 
 bypass: $(VENV)/ready ## Ask every form of every request on every layout, and write docs/bypass.md
 	$(PY) bench/bypass.py

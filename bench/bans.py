@@ -208,7 +208,7 @@ def shared(host: hosts.Host, visitor: clients.Clients) -> dict[str, Any]:
 
 def bulk(host: hosts.Host) -> dict[str, float]:
     """fail2ban told to ban many addresses at once: how many it has banned after a while."""
-    many = list(addresses(5000, 60))
+    many = list(addresses(3000, 60))
     before = banned(host)
     began = time.monotonic()
     run_on(host, "fail2ban-client", "set", JAIL, "banip", *many)
@@ -247,9 +247,9 @@ def measure(host: hosts.Host, attackers: clients.Clients) -> dict[str, Any]:
     fresh, flooders = every[:ATTACKERS], every[ATTACKERS:]
 
     floods = {"before hardening": flood(host, attackers, flooders)}
-    harden(host, "endpoints", "guard")
+    harden(host, "endpoints")
     floods["refused by the web server"] = flood(host, attackers, flooders)
-    harden(host, "endpoints", "guard", "real_ip", "bans")
+    harden(host, "endpoints", "bans")
 
     say(f"{len(fresh)} fresh attackers")
     argv = ["python3", "-c", UNTIL_BANNED, host.address]
@@ -264,7 +264,10 @@ def measure(host: hosts.Host, attackers: clients.Clients) -> dict[str, Any]:
 
     say("fail2ban in bulk")
     peer = bulk(host)
-    run_on(host, "fail2ban-client", "unban", "--all")
+    # Taking the bans back one by one would last as long again.
+    run_on(host, "systemctl", "mask", "--runtime", "fail2ban")
+    run_on(host, "systemctl", "kill", "--signal=KILL", "fail2ban")
+    run_on(host, "nft", "delete", "table", "inet", "f2b-table")
     play(
         host, "tests/integration/shared_bans/role.yml",
         run="bench", shared_bans_enabled=True, shared_bans_own=["198.51.100.200"],
