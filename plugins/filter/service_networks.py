@@ -17,12 +17,18 @@ options:
     type: list
     elements: str
     required: true
+  beside:
+    description:
+      - Networks that are trusted already; they come first. What is no list of networks is given
+        back as it is, for whoever judges it.
+    type: raw
+    default: []
 """
 
 EXAMPLES = r"""
 - name: Trust the office and Jetpack
   ansible.builtin.set_fact:
-    trusted: "{{ ['192.0.2.7/32'] + (['jetpack'] | wpward.wordpress.service_networks) }}"
+    trusted: "{{ ['jetpack'] | wpward.wordpress.service_networks(['192.0.2.7/32']) }}"
 """
 
 RETURN = r"""
@@ -41,7 +47,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.known_networks_da
 SERVICES = ("jetpack",)
 
 
-def service_networks(names: Any) -> list[str]:
+def service_networks(names: Any, beside: Any = ()) -> Any:
     """See DOCUMENTATION."""
     if isinstance(names, (str, bytes)) or not isinstance(names, Sequence):
         raise AnsibleFilterError(
@@ -53,7 +59,8 @@ def service_networks(names: Any) -> list[str]:
                 f"The trusted service {name!r} is not known; known are: {', '.join(SERVICES)}. "
                 "Name the networks of any other service in wpward_trusted."
             )
-    return [network for name in dict.fromkeys(names) for network in RANGES[name].split()]
+    found = [network for name in dict.fromkeys(names) for network in RANGES[name].split()]
+    return [*beside, *found] if isinstance(beside, (list, tuple)) else beside
 
 
 class FilterModule:

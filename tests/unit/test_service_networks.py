@@ -17,6 +17,12 @@ def test_jetpack_is_its_published_networks() -> None:
     assert found and len(parse_trusted(found)) == len(found)
     assert {party_of(network.partition("/")[0]) for network in found} == {"jetpack"}
     assert service_networks([]) == []
+    assert service_networks(["jetpack"], ["192.0.2.7/32"]) == ["192.0.2.7/32", *found]
+
+
+@pytest.mark.parametrize("beside", ["192.0.2.7", None, 5, {"a": 1}])
+def test_what_is_no_list_of_networks_is_judged_elsewhere(beside: Any) -> None:
+    assert service_networks(["jetpack"], beside) is beside
 
 
 @pytest.mark.parametrize(
