@@ -275,7 +275,7 @@ def test_the_operator_is_not_locked_out(site: Site) -> None:
     assert controller in shell(host, "tail -n 1 /var/log/nginx/wpward-deny.log")
     assert controller not in ever_banned(host) | in_packet_filter(host)
 
-    connection = http.client.HTTPConnection(host.address, 80, timeout=30)
+    connection = http.client.HTTPConnection(host.address, 80, timeout=60)
     connection.request("GET", "/first/", headers={"Host": "blog.example"})
     assert "First Comments Feed" in connection.getresponse().read().decode()
     # Not over a connection that Ansible has kept since before.
