@@ -140,8 +140,8 @@ def shared_bans(
 
     Returns ``entries``, in the order of their addresses, with ``address`` (or a network),
     ``expires`` (None for ever), ``hits``, ``hosts`` and ``reason``; the same as the ``text`` of a
-    list; how many were ``left_out`` for the limit; and ``notes``. Raises SharedBansError for
-    settings that make no sense.
+    list; how many are ``networks``; how many were ``left_out`` for the limit; and ``notes``.
+    Raises SharedBansError for settings that make no sense.
     """
     _check(settings)
     ignored = _Ignored(_everybody_known(hosts, settings))
@@ -178,6 +178,7 @@ def shared_bans(
             for one in entries
         ],
         "text": "".join(_line(one) for one in entries),
+        "networks": sum("/" in one.text for one in entries),
         "left_out": left_out,
         "notes": notes,
     }

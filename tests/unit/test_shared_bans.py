@@ -80,9 +80,14 @@ def test_one_hosts_attackers_reach_all() -> None:
             },
         ],
         "text": f"{ATTACKER} {WEEK_LATER} 48\n{OTHER} {WEEK_LATER} 3\n",
+        "networks": 0,
         "left_out": 0,
         "notes": [],
     }
+    evidence = {name: one["evidence"] for name, one in hosts.items()}
+    plans = {name: one["plan"] for name, one in hosts.items()}
+    told = in_a_template(evidence, plans, describe=False, now=NOW)
+    assert told == {key: chosen[key] for key in chosen if key != "entries"} | {"problem": ""}
 
 
 def test_only_what_it_asked_itself_and_on_one_host() -> None:

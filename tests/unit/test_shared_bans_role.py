@@ -15,7 +15,7 @@ from ansible.template import Templar, trust_as_template
 ROLE = Path(__file__).resolve().parents[2] / "roles" / "shared_bans"
 NFTABLES = {"manager": "nftables", "nft": True, "iptables": True}
 CHOSEN = {
-    "entries": [{"address": "192.0.2.7"}, {"address": "198.51.100.0/24"}],
+    "networks": 1,
     "text": "192.0.2.7 - own\n198.51.100.0/24 - own\n",
     "notes": ["Something was left out."],
 }
@@ -98,7 +98,7 @@ def files(**changes: Any) -> dict[str, Any]:
     "changes",
     [
         {"shared_bans_enabled": False},
-        {"shared_bans_list": {**CHOSEN, "entries": [], "text": ""}},
+        {"shared_bans_list": {**CHOSEN, "text": ""}},
         {"shared_bans_evidence": evidence(firewall={"manager": "iptables", "iptables": True})},
     ],
 )
