@@ -241,8 +241,7 @@ def access_filter(text: str, server: str, endpoint: str = "xmlrpc") -> str:
         raise UnusableFormat("it does not hold the client's address")
     if line_format.forgeable:
         raise UnusableFormat("a client can forge lines of it")
-    (pattern,) = by_id(endpoint).paths
-    expressions = _Expressions(line_format, pattern)
+    expressions = _Expressions(line_format, "".join(by_id(endpoint).paths))
     layout = expressions.layout
     fields = {
         value.name: place

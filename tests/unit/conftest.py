@@ -11,6 +11,7 @@ collect_ignore = (
     if find_spec("ansible")
     else [
         "test_bans_plan.py",
+        "test_access_filter.py",
         "test_bypass.py",
         "test_cli.py",
         "test_endpoints_role.py",
