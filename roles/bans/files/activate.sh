@@ -8,9 +8,16 @@ answers() {
     systemctl is-active --quiet fail2ban && fail2ban-client ping > /dev/null 2>&1
 }
 
+our_jails() {
+    fail2ban-client status | sed -n 's/.*Jail list:[[:space:]]*//p' | tr -d ',' | tr ' ' '\n' | grep '^wpward-'
+}
+
 run() {
     # systemctl start says nothing of a configuration that fail2ban refuses a moment later.
     if answers; then
+        # A jail whose action is another one now would have none at all after a reload (fail2ban 1.0.2 and 1.1.0). One
+        # that is stopped starts anew, and bans again whom it had banned.
+        our_jails | sed 's/^/stop /' | fail2ban-client -i > /dev/null 2>&1
         fail2ban-client reload > /dev/null
     else
         systemctl reset-failed fail2ban 2> /dev/null
@@ -30,10 +37,8 @@ run() {
 
 lift_our_bans() {
     # A ban that is only in fail2ban's database would come back with the jail.
-    for jail in $(fail2ban-client status | sed -n 's/.*Jail list:[[:space:]]*//p' | tr ',' ' '); do
-        case $jail in
-        wpward-*) fail2ban-client get "$jail" banip | xargs -r -n 500 fail2ban-client set "$jail" unbanip > /dev/null ;;
-        esac
+    for jail in $(our_jails); do
+        fail2ban-client get "$jail" banip | xargs -r -n 500 fail2ban-client set "$jail" unbanip > /dev/null
     done
 }
 
