@@ -30,7 +30,6 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.line_format impor
     Layout,
     LineFormat,
     UnusableFormat,
-    Value,
 )
 
 __all__ = ["UnusableFormat", "access_filter"]
@@ -184,23 +183,18 @@ def _joined(layout: Layout, place: int, expression: Callable[[int], str]) -> str
     return text + _literal(layout.texts[last + 1] if whole else layout.texts[last + 1][:1])
 
 
-def _time_first(layout: Layout, time: int, stamp: str, skipped: Callable[[int], str]) -> str:
-    """fail2ban's datepattern. Where it finds no time it is content with the first character: it
-    would look for one at every place of the line."""
-    if stamp == _EPOCH and (time or layout.texts[0]):
+def _datepattern(layout: Layout, time: int, stamp: str, expressions: _Expressions) -> str:
+    """Where the time stands. Where it is not there, fail2ban is content with the line's first
+    character: else it would look for one at every place of the line."""
+    if stamp != _EPOCH:
+        before = _joined(
+            layout, time, lambda one: f"({stamp})" if one == time else expressions.skipped(one)
+        )
+        return f"^(?:{before[1:]}|{_NO_TIME})"
+    if time or layout.texts[0]:
         raise UnusableFormat("fail2ban reads seconds since the epoch at a line's beginning only")
-
-    def expression(place: int) -> str:
-        if place != time:
-            return skipped(place)
-        # fail2ban takes all that its pattern of the epoch goes over out of the line.
-        return stamp if stamp == _EPOCH else f"({stamp})"
-
-    if stamp == _EPOCH:
-        after = _literal(layout.texts[1][:1])
-        return f"^(?:{_EPOCH}(?={after})|{_NO_TIME})"
-    inner = _joined(layout, time, expression)[1:]
-    return f"^(?:{inner}|{_NO_TIME})"
+    # fail2ban takes all that this pattern goes over out of the line, not the time alone.
+    return f"^(?:{_EPOCH}(?={_literal(layout.texts[1][:1])})|{_NO_TIME})"
 
 
 def _failregex(layout: Layout, fields: dict[str, int], expressions: _Expressions) -> str:
@@ -243,12 +237,8 @@ def access_filter(text: str, server: str, endpoint: str = "xmlrpc") -> str:
         raise UnusableFormat("a client can forge lines of it")
     expressions = _Expressions(line_format, "".join(by_id(endpoint).paths))
     layout = expressions.layout
-    fields = {
-        value.name: place
-        for place, value in enumerate(layout.values)
-        if isinstance(value, Value) and value.name
-    }
-    datepattern = _time_first(layout, fields["time"], stamp, expressions.skipped)
+    fields = {value.name: place for place, value in enumerate(layout.values) if value.name}
+    datepattern = _datepattern(layout, fields["time"], stamp, expressions)
     failregex = _failregex(layout, fields, expressions)
     return (
         "# wpward:bans - written by Ansible, edits are lost. Undo: playbooks/rollback.yml\n"
