@@ -211,19 +211,12 @@ def bulk(host: hosts.Host) -> dict[str, float]:
     many = list(addresses(3000, 60))
     before = banned(host)
     began = time.monotonic()
-    run_on(host, "fail2ban-client", "set", JAIL, "banip", *many)
-    told = time.monotonic() - began
-    while (left := BULK_SECONDS - (time.monotonic() - began)) > 0:
-        time.sleep(min(left, 1))
-        if banned(host) - before >= len(many):
-            break
+    # The client waits until the last of them is banned.
+    argv = ["fail2ban-client", "set", JAIL, "banip", *many]
+    run_on(host, "sh", "-c", f'timeout {BULK_SECONDS:g} "$@" >/dev/null || true', "bulk", *argv)
     took = time.monotonic() - began
-    return {
-        "told seconds": told,
-        "seconds": took,
-        "banned": banned(host) - before,
-        "seconds per address": took / max(banned(host) - before, 1),
-    }
+    done = banned(host) - before
+    return {"seconds": took, "banned": done, "seconds per address": took / max(done, 1)}
 
 
 def main() -> int:

@@ -154,7 +154,7 @@ def shared_bans(
             found[entry.network] = entry
         elif entry.expires and entry.expires - settings.now > settings.expiry / 2:
             # Else every run would write every host's list anew for a few minutes more.
-            kept.expires = entry.expires
+            kept.expires, kept.hits = entry.expires, entry.hits
     for entry in own:
         found.pop(entry.network, None)
     worst = sorted(found.values(), key=lambda one: (-one.hits, one.order))
@@ -305,8 +305,6 @@ def _attackers(
 ) -> Iterable[tuple[Traffic, float, str, int]]:
     """Traffic under attack, when it was last seen, and each stranger in it with the requests."""
     evidence, plan = mapping(document.get("evidence")), mapping(document.get("plan"))
-    if plan.get("verdict") != ATTACK:
-        return
     attacked = {
         (_FINDINGS[one["id"]], one["site"])
         for one in plan.get("findings") or ()

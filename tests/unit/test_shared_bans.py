@@ -196,7 +196,8 @@ def test_a_ban_ends() -> None:
 def test_what_is_banned_stays_though_it_is_seen_no_more() -> None:
     earlier = (
         f"{ATTACKER} {WEEK_LATER} 40\n{OTHER} 2026-11-22T08:59:00Z 40\n",
-        f"{ATTACKER} 2026-11-25T08:00:00Z 7\n45.0.0.1 - own\nrubbish\n45.0.0.2 never 3\n",
+        f"{ATTACKER} 2026-11-25T08:00:00Z 7\n45.0.0.1 - own\n45.0.0.3 {WEEK_LATER} own\n",
+        "rubbish\n45.0.0.2 never 3\n",
         f"10.0.0.1 {WEEK_LATER} 4\n",
     )
     chosen = shared_bans({}, Settings(now=NOW), earlier)
@@ -207,7 +208,7 @@ def test_what_is_banned_stays_though_it_is_seen_no_more() -> None:
 def test_a_second_run_writes_the_same_list() -> None:
     first = shared_bans({"web1": host((ATTACKER, 40), (OTHER, 4))}, Settings(now=NOW))
     # The one is banned and silent, the other goes on elsewhere.
-    later = host((OTHER, 4), last="2026-11-22T10:00:00Z")
+    later = host((OTHER, 9), last="2026-11-22T10:00:00Z")
     second = shared_bans({"web1": later}, Settings(now=NOW + 7200), [first["text"]])
     assert second["text"] == first["text"]
     # When half of its time is over it is worth a change.
