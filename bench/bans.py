@@ -34,6 +34,7 @@ BULK_SECONDS = 20.0
 ROUNDS = 3
 NETWORK = "198.51.100.0/24"
 JAIL = "wpward-xmlrpc"
+GOT = {"front page": "/", "static file": "/wp-includes/images/blank.gif"}
 
 # Refused three times, one connection each, then connections without a request until none opens.
 UNTIL_BANNED = """
@@ -190,8 +191,8 @@ def shared(host: hosts.Host, visitor: clients.Clients) -> dict[str, Any]:
             if name == "full":
                 seconds.append(took)
                 memory += [after - before] if before is not None and after is not None else []
-            for target in ("/", "/license.txt"):
-                rates.setdefault(f"{target} {name}", []).append(rate(target))
+            for what, target in GOT.items():
+                rates.setdefault(f"{what} {name}", []).append(rate(target))
     median = {name: statistics.median(values) for name, values in rates.items()}
     load("")
     return {
@@ -199,10 +200,7 @@ def shared(host: hosts.Host, visitor: clients.Clients) -> dict[str, Any]:
         "load seconds": statistics.median(seconds),
         "kernel MiB": statistics.median(memory) / (1 << 20) if memory else None,
         "GET per second": median,
-        "GET / full to empty": median["/ full"] / median["/ empty"],
-        "GET /license.txt full to empty": (
-            median["/license.txt full"] / median["/license.txt empty"]
-        ),
+        "full to empty": {what: median[f"{what} full"] / median[f"{what} empty"] for what in GOT},
     }
 
 
@@ -304,9 +302,8 @@ def table(result: dict[str, Any]) -> None:
     memory = shared_list["kernel MiB"]
     say(
         f"shared list of {SHARED}: {shared_list['load seconds']:.2f} s to load, "
-        f"{'unknown' if memory is None else f'{memory:.1f}'} MiB in the kernel, GET / "
-        f"{shared_list['GET / full to empty']:.2f} and GET /license.txt "
-        f"{shared_list['GET /license.txt full to empty']:.2f} of an empty one's rate"
+        f"{'unknown' if memory is None else f'{memory:.1f}'} MiB in the kernel; against an empty "
+        + ", ".join(f"{what} {ratio:.2f}" for what, ratio in shared_list["full to empty"].items())
     )
     say(
         f"fail2ban banip: {peer['banned']} addresses in {peer['seconds']:.0f} s, "
