@@ -62,7 +62,7 @@ options:
     type: str
     default: 203.0.113.254
   directory:
-    description: Where the web server looks for the addresses that are banned.
+    description: Where the addresses that are banned or exempt have a file each.
     type: path
     default: /run/wpward
 """
@@ -116,11 +116,9 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.ban_check import 
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.ban_proof import prove
 from ansible_collections.wpward.wordpress.plugins.module_utils.dead_jail import sshd_is_dead
-from ansible_collections.wpward.wordpress.plugins.module_utils.journal_command import run_command
 
 _CONFIGURATION = "/etc/fail2ban"
 _OUR_FILE = "wpward.local"
-_EDITORS = "wpward-editor"
 # nginx opens a new log some time after it was told to reload.
 _PATIENCE = 10.0
 
@@ -136,6 +134,11 @@ def _missing(jails: list[dict[str, Any]], seconds: float) -> list[str]:
         time.sleep(0.3)
 
 
+def _let_off(directory: str) -> list[str]:
+    """Whom the jail of editors exempts at this moment."""
+    return [one.name for one in Path(directory, "editors").glob("*")]
+
+
 def _checked(module: AnsibleModule) -> dict[str, Any]:
     p = module.params
     result: dict[str, Any] = {"problem": "", "notes": []}
@@ -148,10 +151,7 @@ def _checked(module: AnsibleModule) -> dict[str, Any]:
             "run role endpoints first."
         )
     result["would_ban"] = would_ban(p["jails"])
-    # Whom the jail of editors lets off at this moment.
-    editors = run_command(["fail2ban-client", "get", _EDITORS, "banip"])
-    free = editors["stdout"].split() if editors["rc"] == 0 else []
-    workers = {one for one in at_work(p["access_logs"]) if one not in free}
+    workers = at_work(p["access_logs"]) - set(_let_off(p["directory"]))
     hit = [
         (address, jail)
         for jail, addresses in result["would_ban"].items()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.wpward.wordpress.plugins.module_utils.http_client import Request, fetch
 from testbed import clients, hosts, podman
 from testbed.constants import USERS
 
@@ -140,6 +141,11 @@ def test_the_packet_filter_bans_the_attacker_and_nobody_else(
     argv = ["python3", "-c", SSH, strangers.addresses[attacker], host.address]
     assert podman.execute(strangers.container, argv).strip() == "SSH-"
 
+    # Whoever runs Ansible floods as well.
+    ours = Request(address=host.address, port=80, host="blog.example", target="/xmlrpc.php")
+    own = [fetch(ours, 20) for _ in range(5)]
+    assert {answer.status for answer in own} == {403}
+
     alice = USERS[0]
     login = f"POST /wp-login.php log={alice.login}&pwd={alice.password}&testcookie=1"
     assert ask(strangers, editor, host, login) == ["302"]
@@ -182,6 +188,10 @@ def test_httpd_itself_bans_without_a_reload(
     assert ask(strangers, guesser, host, *[wrong] * 10) == ["200"] * 10
     assert eventually(lambda: ask(strangers, guesser, host, "GET /") == ["403"])
     assert ask(strangers, reader, host, "GET /") == ["200"]
+    # Two jails ban the same address, and the web server's own bans have to outlast the first.
+    inside(host, f"fail2ban-client set wpward-rest_users banip {strangers.addresses[attacker]}")
+    inside(host, f"fail2ban-client set wpward-xmlrpc unbanip {strangers.addresses[attacker]}")
+    assert ask(strangers, attacker, host, "GET /") == ["403"]
     inside(host, f"fail2ban-client unban {strangers.addresses[guesser]}")
     assert ask(strangers, guesser, host, "GET /") == ["200"]
     assert inside(host, "pgrep apache2") == workers
