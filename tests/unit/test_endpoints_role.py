@@ -174,7 +174,7 @@ def test_nothing_that_a_client_sends_reaches_a_log_line_or_a_later_map(tmp_path:
 
 def test_the_server_file_acts(tmp_path: Path) -> None:
     text = render("nginx-server.conf.j2", endpoints_deny_log="/var/log/nginx/refused.log")
-    condition, location, include = parse(text, tmp_path, ("http", "server"))
+    include, condition, location = parse(text, tmp_path, ("http", "server"))
     assert condition["args"] == ["$wpward_rule"]
     assert condition["block"][0]["args"] == ["^", "/.wpward/deny", "last"]
     assert location["args"] == ["=", "/.wpward/deny"]
@@ -221,7 +221,8 @@ def test_the_httpd_file_refuses_and_notes_by_the_same_conditions() -> None:
     refused = re.findall(r'<If "(.*)">', text)
     noted = re.findall(
         r"GlobalLog /var/log/httpd/wpward-deny.log wpward_(\w+) "
-        r'"expr=%{REQUEST_STATUS} -eq 403 && (.*)"',
+        r'"expr=%{REQUEST_STATUS} -eq 403 '
+        r"&& ! -f '/run/wpward/banned/%{REMOTE_ADDR}' && (.*)\"",
         text,
     )
     assert len(refused) == text.count("<If ") == text.count("GlobalLog") == 8
