@@ -76,8 +76,11 @@ class SystemdTimer:
             f"RequiresMountsFor={self._directory}\n\n"
             f"[Service]\nType=oneshot\nExecStart={self._command}\n"
         )
+        # Each transaction of a run starts the timer anew; systemd refuses a sixth start within ten
+        # seconds unless told otherwise.
         timer = (
-            f"{_HEADER}[Unit]\nDescription=Roll back a wpward run unless it is confirmed\n\n"
+            f"{_HEADER}[Unit]\nDescription=Roll back a wpward run unless it is confirmed\n"
+            "StartLimitIntervalSec=0\n\n"
             f"[Timer]\nOnActiveSec={seconds}s\nAccuracySec=1s\n\n"
             "[Install]\nWantedBy=timers.target\n"
         )
