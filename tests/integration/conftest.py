@@ -44,6 +44,15 @@ class PlaybookRun:
         return self
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker has all the hosts, one test after the other; the linters and unit tests go on beside
+    it, because a host's test waits half of its time."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.xdist_group("hosts"))
+
+
 @pytest.fixture(scope="session")
 def make_host() -> Iterator[MakeHost]:
     """Start WordPress hosts: make_host(name, vhosts=[...]); they are removed after the suite."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-REQUIREMENTS = ["pytest", "pytest-xdist", "hypothesis"]
+REQUIREMENTS = ["pytest", "hypothesis"]
 # Killing a transaction at each of its steps takes a minute, and which Python is killed is the same.
 LEFT_OUT = "tests/unit/test_transaction_faults.py"
 
@@ -51,7 +51,7 @@ def test_library_passes_its_unit_tests(version: str) -> None:
         )
     done = subprocess.run(
         [
-            *(str(_environment(version, interpreter)), "-m", "pytest", "-q", "-n", "2"),
+            *(str(_environment(version, interpreter)), "-m", "pytest", "-q"),
             *("--ignore", LEFT_OUT, "tests/unit"),
         ],
         cwd=ROOT,
