@@ -45,8 +45,8 @@ class PlaybookRun:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker has all the hosts, one test after the other; the linters and unit tests go on beside
-    it, because a host's test waits half of its time."""
+    """One worker has all the hosts, one test after the other; the linters and unit tests go on
+    beside it, because a host's test waits half of its time."""
     here = Path(__file__).parent
     for item in items:
         if item.path.is_relative_to(here):
