@@ -11,8 +11,8 @@ version_added: 0.3.0
 author:
   - The wpward maintainers (@wpward)
 description:
-  - Changes nothing that stays. What does not hold is told in RV(problem) instead of failing, so
-    that a role can name the host and say it in one sentence.
+  - Changes no file. What does not hold is told in RV(problem) instead of failing, so that a role
+    can name the host and say it in one sentence.
   - With O(state=checked) it reads the newest megabytes of the deny logs and of the sites' access
     logs, before any jail is enabled.
   - With O(state=proven) it bans an address that nobody has, looks for the ban in the kernel's rules
@@ -47,6 +47,13 @@ options:
     description: The sites' access logs, which show who works in the administration.
     type: list
     elements: path
+    default: []
+  editors:
+    description:
+      - Addresses that the jail C(wpward-editor) exempts from now on, as RV(editors) names them.
+        Used with O(state=proven).
+    type: list
+    elements: str
     default: []
   layer:
     description: Where the jails ban.
@@ -98,6 +105,13 @@ would_ban:
   description: By jail, the addresses that it would have banned.
   type: dict
   returned: when O(state=checked)
+editors:
+  description:
+    - Who works in the administration of a site, by its access log, and is neither in O(ignore) nor
+      exempt already.
+  type: list
+  elements: str
+  returned: when O(state=checked)
 dead_sshd:
   description: Whether fail2ban's own jail for sshd has no log and keeps fail2ban from starting.
   type: bool
@@ -114,7 +128,11 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.ban_check import 
     exempt,
     would_ban,
 )
-from ansible_collections.wpward.wordpress.plugins.module_utils.ban_proof import prove
+from ansible_collections.wpward.wordpress.plugins.module_utils.ban_proof import (
+    EDITORS,
+    exempt_editors,
+    prove,
+)
 from ansible_collections.wpward.wordpress.plugins.module_utils.dead_jail import sshd_is_dead
 
 _CONFIGURATION = "/etc/fail2ban"
@@ -151,14 +169,19 @@ def _checked(module: AnsibleModule) -> dict[str, Any]:
             "run role endpoints first."
         )
     result["would_ban"] = would_ban(p["jails"])
-    workers = at_work(p["access_logs"]) - set(_let_off(p["directory"]))
+    result["editors"] = sorted(
+        address
+        for address in at_work(p["access_logs"]) - set(_let_off(p["directory"]))
+        if not exempt(address, p["ignore"])
+    )
     hit = [
         (address, jail)
         for jail, addresses in result["would_ban"].items()
         for address in addresses
-        if address in workers and not exempt(address, p["ignore"])
+        if address in result["editors"]
     ]
-    if hit and not result["problem"]:
+    # Where there is a jail of editors, they are exempt from the beginning.
+    if hit and not result["problem"] and EDITORS not in [jail["name"] for jail in p["jails"]]:
         address, jail = hit[0]
         result["problem"] = (
             f"{address} works in the administration of a site here, and the jail {jail} would ban "
@@ -174,7 +197,7 @@ def _proven(module: AnsibleModule) -> dict[str, Any]:
     if module.check_mode:
         return {"problem": "", "notes": []}
     problem = prove(p["jails"], p["layer"], p["manager"], p["address"], p["directory"])
-    return {"problem": problem, "notes": []}
+    return {"problem": problem or exempt_editors(p["editors"]), "notes": []}
 
 
 def main() -> None:
@@ -184,6 +207,7 @@ def main() -> None:
             "jails": {"type": "list", "elements": "dict", "required": True},
             "ignore": {"type": "list", "elements": "str", "default": []},
             "access_logs": {"type": "list", "elements": "path", "default": []},
+            "editors": {"type": "list", "elements": "str", "default": []},
             "layer": {"type": "str", "choices": ["packet", "http"], "default": "packet"},
             "manager": {"type": "str", "default": "nftables"},
             "address": {"type": "str", "default": "203.0.113.254"},

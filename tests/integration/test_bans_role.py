@@ -60,6 +60,13 @@ CONFIGURATION = (
 XMLRPC = "POST /xmlrpc.php <methodCall/>"
 
 
+# Whoever gets this page may edit posts.
+AT_WORK = (
+    '198.51.100.20 - - [22/Nov/2026:08:00:00 +0000] "GET /wp-admin/edit.php HTTP/1.1" 200 51200 '
+    '"-" "Mozilla/5.0"'
+)
+
+
 @pytest.fixture(scope="module")
 def strangers() -> Iterator[clients.Clients]:
     made = clients.up("bans-clients", count=4)
@@ -126,6 +133,7 @@ def test_the_packet_filter_bans_the_attacker_and_nobody_else(
     jails = "fail2ban-client status | tail -n 1"
     assert eventually(lambda: "sshd" in inside(host, f"{jails} 2>&1 || true"))
     before, jails_before = tree(host), inside(host, jails)
+    inside(host, f"echo '{AT_WORK}' >> /var/log/nginx/blog-access.log")
 
     foreseen = apply(host, tmp_path, "--check")
     assert tree(host) == before
@@ -133,6 +141,7 @@ def test_the_packet_filter_bans_the_attacker_and_nobody_else(
     assert files(foreseen) == files(applied)
     assert "created" in files(applied).values()
     assert "[sshd]" not in inside(host, "cat /etc/fail2ban/jail.d/wpward.local")
+    assert eventually(lambda: "198.51.100.20" in inside(host, "ls /run/wpward/editors"))
 
     attacker, reader, editor, crawler = range(4)
     assert ask(strangers, attacker, host, *[XMLRPC] * 3) == ["403"] * 3
@@ -175,6 +184,12 @@ def test_httpd_itself_bans_without_a_reload(
 ) -> None:
     host = make_host("bans-httpd", web="httpd")
     untouched = inside(host, CONFIGURATION)
+    inside(host, "mv /etc/apt /etc/apt-away; mv /var/lib/apt/lists /var/lib/apt/lists-away")
+    without = apply(host, tmp_path)
+    assert without["result"]["transaction"] is None
+    assert any("Nobody is banned: fail2ban, python3-systemd" in one for one in without["notes"])
+    inside(host, "rm -rf /etc/apt /var/lib/apt/lists; mv /etc/apt-away /etc/apt")
+    inside(host, "mv /var/lib/apt/lists-away /var/lib/apt/lists")
     applied = apply(host, tmp_path, wpward_bans_layer="http")
     assert files(applied)["/etc/apache2/conf-enabled/wpward-bans.conf"] == "created"
     # The package has brought it, and there is no log for it to read.

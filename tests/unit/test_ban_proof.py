@@ -12,7 +12,10 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.ban_check import 
     exempt,
     would_ban,
 )
-from ansible_collections.wpward.wordpress.plugins.module_utils.ban_proof import prove
+from ansible_collections.wpward.wordpress.plugins.module_utils.ban_proof import (
+    exempt_editors,
+    prove,
+)
 from ansible_collections.wpward.wordpress.plugins.module_utils.dead_jail import sshd_is_dead
 
 LOG = "/var/log/nginx/wpward-deny.log"
@@ -85,6 +88,23 @@ def test_bans_that_work_leave_nothing_behind() -> None:
 )
 def test_each_way_to_fail_is_one_sentence(differences: dict[str, Any], sentence: str) -> None:
     assert sentence in Host(**differences).prove()
+
+
+def test_editors_are_exempt_at_once_and_many_at_a_time() -> None:
+    told: list[list[str]] = []
+
+    def run(argv: Sequence[str]) -> dict[str, Any]:
+        told.append(list(argv))
+        return {"argv": list(argv), "rc": 255 if "192.0.2.9" in argv else 0, "stdout": "No jail",
+                "stderr": "", "seconds": 0.1}  # fmt: skip
+
+    assert exempt_editors([], run) == ""
+    assert told == []
+    addresses = [f"203.0.113.{number}" for number in range(250)]
+    assert exempt_editors(addresses, run) == ""
+    assert [argv[:4] for argv in told] == [["fail2ban-client", "set", "wpward-editor", "banip"]] * 2
+    assert [address for argv in told for address in argv[4:]] == addresses
+    assert "does not exempt 192.0.2.9" in exempt_editors(["192.0.2.9"], run)
 
 
 def test_a_ban_at_the_web_server_is_a_file(tmp_path: Path) -> None:
