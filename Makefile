@@ -20,7 +20,7 @@ demo: $(VENV)/ready ## A real WordPress under a real flood: probe, harden, verif
 	$(PY) molecule/demo.py
 
 test: $(VENV)/ready ## Run every test: linters, unit tests on the oldest and newest Python, real hosts, Molecule scenarios
-	$(VENV)/bin/pytest --numprocesses 2 --dist loadgroup
+	$(VENV)/bin/pytest --numprocesses 2
 
 unit: $(VENV)/ready ## Run the tests that need no host
 	$(VENV)/bin/pytest tests/unit

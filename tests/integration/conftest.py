@@ -44,13 +44,20 @@ class PlaybookRun:
         return self
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """One worker has all the hosts, one test after the other; the linters and unit tests go on
     beside it, because a host's test waits half of its time."""
-    here = Path(__file__).parent
-    for item in items:
-        if item.path.is_relative_to(here):
-            item.add_marker(pytest.mark.xdist_group("hosts"))
+    from xdist.scheduler import LoadScopeScheduling
+
+    hosts_tests = Path(__file__).parent.relative_to(ROOT).as_posix()
+
+    class HostsTogether(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file: str = nodeid.partition("::")[0]
+            return hosts_tests if file.startswith(f"{hosts_tests}/") else file
+
+    return HostsTogether(config, log)
 
 
 @pytest.fixture(scope="session")
