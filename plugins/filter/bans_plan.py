@@ -105,6 +105,11 @@ _value:
         and C(seconds) where it bans for a time of its own.
       type: list
       elements: dict
+    filters:
+      description:
+        - By name, the text of fail2ban's filters for the sites' own access logs. It is empty where
+          there is a deny log to read.
+      type: dict
     ports:
       description: The ports of the virtual hosts, which a ban closes.
       type: list

@@ -15,6 +15,10 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.catalogue import 
 from ansible_collections.wpward.wordpress.plugins.module_utils.endpoint import OPEN, Ban
 from ansible_collections.wpward.wordpress.plugins.module_utils.known_networks import EDGES
 from ansible_collections.wpward.wordpress.plugins.module_utils.known_networks_data import RANGES
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.access_jails import (
+    FILTERS,
+    access_jails,
+)
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.ban_settings import (
     AUTO,
     HTTP,
@@ -28,7 +32,10 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils.operator_jails im
     has_recidive,
     operator_jail_notes,
 )
-from ansible_collections.wpward.wordpress.plugins.plugin_utils.serving import endpoint_servers
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.serving import (
+    cannot_be_closed,
+    endpoint_servers,
+)
 
 Row = Mapping[str, Any]
 
@@ -47,7 +54,8 @@ def bans_plan(evidence: Row, checked: Row, real_ip: Row, settings: Row) -> dict[
     """See the filter of that name."""
     plan: dict[str, Any] = {
         "active": False, "layer": "", "manager": None, "action": [], "jails": [], "ports": [],
-        "ignore": [], "packages": [], "installer": "", "servers": [], "refusal": "", "notes": [],
+        "ignore": [], "packages": [], "installer": "", "servers": [],
+        "filters": dict.fromkeys(FILTERS, ""), "refusal": "", "notes": [],
     }  # fmt: skip
     try:
         wanted = check_ban_settings(settings)
@@ -55,19 +63,31 @@ def bans_plan(evidence: Row, checked: Row, real_ip: Row, settings: Row) -> dict[
         return {**plan, "refusal": str(error)}
     if real_ip.get("refusal"):
         return {**plan, "refusal": real_ip["refusal"]}
-    servers = [name for name, row in endpoint_servers(evidence).items() if row["serves"]]
+    refused = cannot_be_closed(evidence)
+    servers = [
+        name
+        for name, row in endpoint_servers(evidence).items()
+        if row["serves"] and name not in refused
+    ]
     rules = [one for one in ENDPOINTS if one.ban and checked["policy"][one.id] != OPEN]
-    if rules and not servers:
-        return {**plan, "refusal": _NO_LOG}
     layer = _layer(wanted.layer, real_ip)
     if not layer:
         return {**plan, "refusal": _useless(real_ip["behind"])}
 
     logs = [wanted.deny_logs[name] for name in servers]
     jails = [_jail(f"wpward-{one.id}", f"wpward-deny[rule={one.id}]", one.ban, logs, one.id)
-             for one in rules if one.ban]  # fmt: skip
+             for one in rules if one.ban and servers]  # fmt: skip
+    unread: list[str] = []
+    if refused and not servers:
+        # What bans in the web server needs a place in its configuration, too.
+        if layer == HTTP:
+            return {**plan, "refusal": _NO_LOG}
+        jails, filters, unread = access_jails(evidence, rules)
+        plan["filters"].update(filters)
+    if rules and not jails:
+        return {**plan, "refusal": " ".join([_NO_LOG, *unread])}
     fail2ban = mapping(evidence.get("fail2ban"))
-    notes = list(operator_jail_notes(evidence))
+    notes = [*unread, *operator_jail_notes(evidence)]
     if wanted.login and any(site.get("mu_plugins_dir") for site in evidence.get("sites") or ()):
         jails.append(_jail("wpward-login", "wpward-login", FAILED_LOGINS, [], ""))
         jails.append({**_jail("wpward-editor", "wpward-editor", Ban(1, 600, ""), [], ""),

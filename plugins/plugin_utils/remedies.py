@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible_collections.wpward.wordpress.plugins.module_utils.endpoint import OPEN
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.case import Case
-from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import Finding, mapping
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import Finding
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding_catalogue import BY_ID
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding_kind import (
     AUTOMATED,
@@ -17,7 +17,7 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding_kind impo
     GUARD,
     ROLES,
 )
-from ansible_collections.wpward.wordpress.plugins.plugin_utils.serving import endpoint_servers
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.serving import cannot_be_closed
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.traffic import NAMES
 
 _ABOUT_NAMES = ("user_names_told", "user_names_open", "login_attack")
@@ -47,15 +47,8 @@ def remedies(findings: Sequence[Finding], case: Case) -> list[dict[str, Any]]:
 
 def _can_refuse(case: Case) -> bool:
     """Whether every web server that serves a site here is one that role endpoints configures."""
-    nginx, httpd = mapping(case.evidence.get("nginx")), mapping(case.evidence.get("httpd"))
-    servers = endpoint_servers(case.evidence)
-    if servers["nginx"]["serves"] and nginx.get("edit_refusal"):
-        return False
-    if servers["httpd"]["serves"] and (
-        httpd.get("conf_refusal") or not httpd.get("conf_file", True)
-    ):
-        return False
-    return bool(nginx) or bool(httpd)
+    there = case.evidence.get("nginx") or case.evidence.get("httpd")
+    return bool(there) and not cannot_be_closed(case.evidence)
 
 
 def _calls(finding: Finding, role: str, policy: Mapping[str, str]) -> bool:

@@ -39,6 +39,18 @@ def endpoint_servers(evidence: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
+def cannot_be_closed(evidence: Mapping[str, Any]) -> list[str]:
+    """The web servers that have to refuse requests, and that role endpoints does not configure."""
+    nginx, httpd = mapping(evidence.get("nginx")), mapping(evidence.get("httpd"))
+    reasons = {
+        "nginx": nginx.get("edit_refusal"),
+        "httpd": httpd.get("conf_refusal") or not httpd.get("conf_file", True),
+    }
+    return [
+        name for name, row in endpoint_servers(evidence).items() if row["serves"] and reasons[name]
+    ]
+
+
 def _server(server: Row, serving: list[Row], left: bool, exempt: list[str]) -> dict[str, Any]:
     usable = bool(server.get("running") and mapping(server.get("config_test")).get("ok"))
     return {

@@ -218,3 +218,14 @@ def test_httpd_itself_bans_without_a_reload(
     assert inside(host, "find /etc/fail2ban /var/www /run -name '*wpward*'").strip() == ""
     state = "systemctl is-active fail2ban; systemctl is-enabled fail2ban; true"
     assert inside(host, state).split() == ["inactive", "disabled"]
+
+    # A host whose httpd cannot be given a deny log: its own access log is read.
+    generated = {"httpd": {"conf_refusal": "A panel writes these files."}}
+    applied = apply(host, tmp_path, differences=generated, wpward_cdn="none")
+    assert "/etc/fail2ban/filter.d/wpward-access-1.conf" in files(applied)
+    other = 3
+    assert ask(strangers, other, host, *["POST /?s=/xmlrpc.php x"] * 4) == ["200"] * 4
+    assert ask(strangers, other, host, *["POST //xmlrpc%2ephp <methodCall/>"] * 3) == ["403"] * 3
+    assert eventually(lambda: ask(strangers, other, host, "GET /") == ["0"])
+    inside(host, "python3 /var/lib/wpward/rollback.py rollback")
+    assert ask(strangers, other, host, "GET /") == ["200"]

@@ -245,6 +245,49 @@ def test_nothing_to_read_and_nothing_to_do() -> None:
     assert "wpward-login" not in names(plan(homeless))
 
 
+def generated(**differences: Any) -> dict[str, Any]:
+    """A host whose nginx files are a panel's, so that no deny log can be put into them."""
+    nginx = {
+        "running": True,
+        "config_test": {"ok": True},
+        "edit_refusal": "The panel writes these files.",
+        "log_formats": {"named": '$remote_addr $host [$time_local] "$request" $status'},
+    }
+    log = "/var/log/nginx/access.log"
+    logs = [{"path": log}, {"path": "/var/log/nginx/named.log"}]
+    return evidence(nginx=nginx, logs=logs, **differences)
+
+
+def test_where_there_can_be_no_deny_log_the_access_logs_are_read() -> None:
+    named = {"path": "/var/log/nginx/named.log", "format": "named"}
+    gone = {"path": "/var/log/nginx/gone.log", "format": "combined"}
+    blog = vhost()
+    blog["access_logs"] += [named, gone]
+    made = plan(generated(vhosts=[blog, vhost(sites=[])]))
+    access = [one for one in made["jails"] if one["name"].startswith("wpward-access")]
+    assert [(one["name"], one["filter"], one["logs"], one["max_refusals"]) for one in access] == [
+        ("wpward-access-1", "wpward-access-1", ["/var/log/nginx/access.log"], 3),
+        ("wpward-access-2", "wpward-access-2", ["/var/log/nginx/named.log"], 3),
+    ]
+    assert "wpward-xmlrpc" not in names(made)
+    assert "failregex" in made["filters"]["wpward-access-1"]
+    assert made["filters"]["wpward-access-1"] != made["filters"]["wpward-access-2"]
+    assert made["filters"]["wpward-access-3"] == ""
+    assert set(plan()["filters"].values()) == {""}
+    # Whoever may use XML-RPC is not banned for it.
+    assert names(plan(generated(), wanted=OPEN))[0] == "wpward-login"
+
+
+def test_an_access_log_that_cannot_be_read_safely_is_refused() -> None:
+    text = '$host [$time_local] "$request" $status'
+    blog = vhost(access_logs=[{"path": "/var/log/nginx/access.log", "format": text}])
+    refusal = plan(generated(vhosts=[blog]))["refusal"]
+    assert "No web server here is one" in refusal
+    assert "No jail reads" in refusal
+    assert "it does not hold the client's address" in refusal
+    assert "No web server here is one" in plan(generated(), real_ip=CLOUDFRONT)["refusal"]
+
+
 def jail(name: str, *expressions: str, logs: tuple[str, ...] = ()) -> dict[str, Any]:
     return {"name": name, "backend": "auto", "logs": list(logs), "failregex": list(expressions)}
 
