@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""2,500 random request targets on httpd; see differential.py for the three judges.
+"""2,000 random request targets on httpd; see differential.py for the three judges.
 
 It covers Debian's event MPM, the guard plugin, and four virtual hosts for which httpd reads a
 request target differently:
@@ -27,7 +27,7 @@ from testbed import hosts, podman
 from . import differential
 from .differential import Answer, Question, Vhost
 
-REQUESTS = 2_500
+REQUESTS = 2_000
 BLOG = Vhost("blog.example")
 PATHINFO = Vhost("pathinfo.example", 8081)
 TWIN = Vhost("twin.example", 8099)

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""2,500 random request targets on nginx; see differential.py for the three judges.
+"""2,000 random request targets on nginx; see differential.py for the three judges.
 
 It covers Debian's way to PHP (`location ~ \\.php$`) with merged slashes, and the guard plugin.
 """
@@ -14,7 +14,7 @@ from testbed import hosts, podman
 
 from . import differential
 
-REQUESTS = 2_500
+REQUESTS = 2_000
 BLOG = differential.Vhost("blog.example")
 ACCESS_LOG = "/var/log/nginx/blog-access.log"
 DENY_LOG = "/var/log/nginx/wpward-deny.log"
