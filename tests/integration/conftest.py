@@ -60,9 +60,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return HostsTogether(config, log)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def make_host() -> Iterator[MakeHost]:
-    """Start WordPress hosts: make_host(name, vhosts=[...]); they are removed after the suite."""
+    """Start WordPress hosts: make_host(name, vhosts=[...]); they are removed after the module.
+
+    A machine holds some thirty of them: each takes several of the 128 inotify instances that Linux
+    gives a user, and a host that gets none does not boot.
+    """
     names: set[str] = set()
 
     def make(name: str, **options: Any) -> hosts.Host:
