@@ -16,7 +16,7 @@ $(VENV)/ready: pyproject.toml tests/prepare
 
 setup: $(VENV)/ready ## Install what the tests and the demo need (Debian packages as root, Python packages in .venv)
 
-demo: $(VENV)/ready ## A real WordPress under a real flood: probe, harden, verify, roll back and back again (2 minutes once the image is built)
+demo: $(VENV)/ready ## A real WordPress under a real flood: probe, harden, verify, roll back and back again (three minutes once the image is built)
 	$(PY) molecule/demo.py
 
 test: $(VENV)/ready ## Run every test: linters, unit tests on the oldest and newest Python, real hosts, Molecule scenarios

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The two-minute show: a real WordPress under a real flood, hardened, proven, put back."""
+"""The show: a real WordPress under a real flood, hardened, proven, put back."""
 
 from __future__ import annotations
 
