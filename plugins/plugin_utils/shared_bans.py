@@ -21,6 +21,7 @@ from ipaddress import (
 )
 from typing import Any
 
+from ansible_collections.wpward.wordpress.plugins.module_utils.catalogue import XMLRPC
 from ansible_collections.wpward.wordpress.plugins.module_utils.known_networks_data import RANGES
 from ansible_collections.wpward.wordpress.plugins.module_utils.policy import (
     PolicyError,
@@ -46,7 +47,7 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils.traffic import (
 Network = IPv4Network | IPv6Network
 
 WEEK = 7 * 24 * 3600
-THRESHOLDS = {"xmlrpc": 3}
+THRESHOLDS = {one.id: one.ban.max_refusals for one in (XMLRPC,) if one.ban}
 """Requests from which on an address is an attacker, by endpoint. Only of these: the evidence does
 not tell which visits to the login page failed, and editors ask for user names all day."""
 
