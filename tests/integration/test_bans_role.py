@@ -4,9 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,11 +11,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.wpward.wordpress.plugins.module_utils.http_client import Request, fetch
+from integration.play import play
 from testbed import clients, hosts, podman
 from testbed.constants import USERS
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
 OWN = """[DEFAULT]
 bantime = 1h
 [sshd]
@@ -85,26 +82,12 @@ def ask(strangers: clients.Clients, number: int, host: hosts.Host, *targets: str
     return output.split()
 
 
-def apply(host: hosts.Host, tmp_path: Path, *arguments: str, **variables: object) -> Any:
+def apply(host: hosts.Host, tmp_path: Path, *options: str, **variables: Any) -> Any:
     """Run the role; what it saved and what was printed."""
     save_to = tmp_path / "saved.json"
     variables.update(save_to=str(save_to), run=f"test-{time.time_ns()}")
-    done = subprocess.run(
-        [
-            str(Path(sys.executable).parent / "ansible-playbook"),
-            *("--inventory", host.inventory, "--extra-vars", json.dumps(variables)),
-            *arguments,
-            str(HERE / "bans" / "role.yml"),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return {**json.loads(save_to.read_text()), "output": done.stdout}
+    output = play(HERE / "bans" / "role.yml", host, options=options, **variables)
+    return {**json.loads(save_to.read_text()), "output": output}
 
 
 def eventually(holds: Callable[[], bool]) -> bool:

@@ -3,41 +3,21 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
 from integration.guard.wordpress import HERE, Ask, Site
+from integration.play import play
 from testbed import hosts, podman
 
-ROOT = HERE.parents[2]
-BIN = Path(sys.executable).parent
 DOCROOTS = ("/var/www/blog", "/var/www/second", "/var/www/sub/blog")
 OPEN = dict.fromkeys(
     ("xmlrpc", "author_by_id", "rest_users", "users_sitemap", "wlwmanifest"), "open"
 )
 
 
-def apply(host: hosts.Host, run: str, **variables: object) -> str:
-    done = subprocess.run(
-        [
-            str(BIN / "ansible-playbook"),
-            *("--inventory", host.inventory, "--diff"),
-            *("--extra-vars", json.dumps({"run": run, **variables})),
-            str(HERE / "role.yml"),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+def apply(host: hosts.Host, run: str, **variables: Any) -> str:
+    return play(HERE / "role.yml", host, options=("--diff",), run=run, **variables)
 
 
 def plugins(host: hosts.Host) -> list[str]:

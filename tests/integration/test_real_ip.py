@@ -5,9 +5,6 @@ whatever a client writes into its headers."""
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,10 +13,10 @@ from typing import Any
 
 import pytest
 from integration.endpoints.role import LIST_METHODS, inside
+from integration.play import play as run_playbook
 from testbed import edges, hosts, podman
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
 VICTIM = "203.0.113.9"
 NGINX, HTTPD = "real-ip-nginx", "real-ip-httpd"
 ACCESS_LOGS = {NGINX: "/var/log/nginx/blog-access.log", HTTPD: "/var/log/apache2/blog-access.log"}
@@ -90,21 +87,7 @@ def front(origins: dict[str, hosts.Host]) -> Iterator[Front]:
 
 
 def play(origins: dict[str, hosts.Host], name: str, **variables: Any) -> None:
-    inventories = [part for host in origins.values() for part in ("--inventory", host.inventory)]
-    done = subprocess.run(
-        [
-            str(Path(sys.executable).parent / "ansible-playbook"),
-            *(*inventories, "--extra-vars", json.dumps(variables)),
-            str(HERE / "real_ip" / f"{name}.yml"),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_playbook(HERE / "real_ip" / f"{name}.yml", *origins.values(), **variables)
 
 
 def configuration(host: hosts.Host) -> str:

@@ -3,20 +3,16 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from integration.play import play
 from testbed import clients, hosts, podman
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-BIN = Path(sys.executable).parent
 ATTACKER, READER = "198.51.100.7", "198.51.100.8"
 FILES = ("find", "/etc", "/usr/local", "-printf", "%p %m %U %G %s %l\n")
 LOG = "/var/log/nginx/blog-access.log"
@@ -51,23 +47,8 @@ def strangers() -> Iterator[clients.Clients]:
     hosts.down([made.name])
 
 
-def apply(host: hosts.Host, run: str, **variables: object) -> str:
-    done = subprocess.run(
-        [
-            str(BIN / "ansible-playbook"),
-            *("--inventory", host.inventory),
-            *("--extra-vars", json.dumps({"run": run, **variables})),
-            str(HERE / "shared_bans" / "role.yml"),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+def apply(host: hosts.Host, run: str, **variables: Any) -> str:
+    return play(HERE / "shared_bans" / "role.yml", host, run=run, **variables)
 
 
 def test_there_again_over_and_gone(host: hosts.Host, strangers: clients.Clients) -> None:

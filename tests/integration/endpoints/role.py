@@ -4,9 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,10 +18,10 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.http_rounds impor
     Runner,
     Settings,
 )
+from integration.play import play as run_playbook
 from testbed import hosts, podman
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[2]
 LIST_METHODS = (
     "<?xml version='1.0'?><methodCall><methodName>system.listMethods</methodName></methodCall>"
 )
@@ -43,21 +40,7 @@ def write(host: hosts.Host, path: str, text: str) -> None:
 
 def play(host: hosts.Host, name: str, save_to: Path, **variables: Any) -> Any:
     """Run a playbook of this directory; what it saved."""
-    variables["save_to"] = str(save_to)
-    done = subprocess.run(
-        [
-            str(Path(sys.executable).parent / "ansible-playbook"),
-            *("--inventory", host.inventory, "--extra-vars", json.dumps(variables)),
-            str(HERE / f"{name}.yml"),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_playbook(HERE / f"{name}.yml", host, save_to=str(save_to), **variables)
     return json.loads(save_to.read_text())
 
 
