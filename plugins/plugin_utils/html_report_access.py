@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.wpward.wordpress.plugins.module_utils import known_networks
+from ansible_collections.wpward.wordpress.plugins.plugin_utils import html_report_recorder
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.html_report_values import (
     clock,
     count,
@@ -196,6 +197,7 @@ def _core(lanes: Sequence[Bars]) -> tuple[float, float] | None:
 
 def _figure(
     caption: str,
+    evidence: Mapping[str, Any],
     drawn: Sequence[tuple[Mapping[str, Any], Bars]],
     happened: Sequence[Event],
     start: float,
@@ -235,6 +237,7 @@ def _figure(
     return {
         "caption": caption,
         "lanes": lanes,
+        "recorder": html_report_recorder.plots(evidence, start, end),
         "marks": marks([one.at for one in happened], start, end),
         "ticks": [
             (left, clock(at, "%-d %b %H:%M" if days and at % 86400 else "%-d %b"))
@@ -248,19 +251,21 @@ def _figure(
 
 
 def timeline(document: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The figures with their legend and events; None where no log tells anything over time."""
-    found = access_rows(mapping(document.get("evidence")))
+    """The figures with their legend and events; None where neither a log nor a recorder tells
+    anything over time."""
+    evidence = mapping(document.get("evidence"))
+    found = access_rows(evidence)
     drawn = [(row, bars) for row in found if (bars := _bars(row)) and bars.busy()][:MOST_LANES]
     lanes = [bars for _row, bars in drawn]
     happened = events(document)
-    reach = _reach(lanes, happened)
+    reach = _reach(lanes, happened) or html_report_recorder.recorded(evidence)
     if reach is None:
         return None
     figures = []
     core = _core(lanes)
     if core and core[1] - core[0] < (reach[1] - reach[0]) / 5:
-        figures.append(_figure("The busiest part, closer", drawn, happened, *core))
-    figures.append(_figure("All of it" if figures else "", drawn, happened, *reach))
+        figures.append(_figure("The busiest part, closer", evidence, drawn, happened, *core))
+    figures.append(_figure("All of it" if figures else "", evidence, drawn, happened, *reach))
     used = {layer for figure in figures for lane in figure["lanes"] for layer, _ in lane["paths"]}
     return {
         "figures": figures,
@@ -276,6 +281,9 @@ def timeline(document: Mapping[str, Any]) -> dict[str, Any] | None:
             for number_of, one in enumerate(happened, start=1)
         ],
         "left_out": max(len(found) - len(drawn), 0),
+        "requests": bool(drawn),
+        "recorder": any(figure["recorder"] for figure in figures),
+        "no_recorder": html_report_recorder.missing(evidence),
     }
 
 

@@ -1,12 +1,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Geometry of a plot over time: stacked bars as SVG paths, ticks and marks as percentages.
+"""Geometry of a plot over time: stacked bars and curves as SVG paths, ticks and marks as
+percentages.
 
-Only the bars are drawn in SVG, stretched to whatever width there is. Words stand beside them as
-ordinary text, so that they keep their size on a phone.
+Only bars and curves are drawn in SVG, stretched to whatever width there is. Words stand beside
+them as ordinary text, so that they keep their size on a phone.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -80,6 +82,62 @@ def paths(bars: Bars, start: float, end: float, least: int = 1) -> list[tuple[st
                 base -= tall
                 drawn[name].append(f"M{left:.1f} {base:.2f}h{wide:.2f}v{tall:.2f}h-{wide:.2f}z")
     return [(name, "".join(pieces)) for name, pieces in drawn.items() if pieces]
+
+
+def curve(
+    points: Sequence[tuple[float, float]], start: float, end: float, top: float
+) -> tuple[str, str]:
+    """(the line, the area under it) of measurements over time, from 0 at the bottom to ``top``.
+
+    points: (seconds since the epoch, value) in the order of time.
+    """
+    if not points or end <= start or top <= 0:
+        return "", ""
+    scale = WIDTH / (end - start)
+    drawn = [
+        f"{(at - start) * scale:.1f} {HEIGHT * (1 - min(max(value / top, 0), 1)):.1f}"
+        for at, value in points
+    ]
+    left, right = drawn[0].split()[0], drawn[-1].split()[0]
+    # A line of no length is drawn as a dot: one measurement between two gaps is seen.
+    line = f"M{'L'.join(drawn)}" if len(drawn) > 1 else f"M{drawn[0]}h0"
+    return line, f"M{left} {HEIGHT}L{'L'.join(drawn)}L{right} {HEIGHT}z"
+
+
+def stretches(times: Sequence[float], longest: float) -> list[slice]:
+    """The parts of ``times``, which is sorted, in which no two that follow each other lie further
+    apart than ``longest`` seconds."""
+    breaks = [
+        index
+        for index, (one, other) in enumerate(itertools.pairwise(times), start=1)
+        if other - one > longest
+    ]
+    return [slice(one, other) for one, other in itertools.pairwise([0, *breaks, len(times)])]
+
+
+def gaps(
+    times: Sequence[float], start: float, end: float, longest: float
+) -> list[tuple[float, float]]:
+    """(from, to), in seconds since the epoch, between ``start`` and ``end`` where nothing was
+    measured for longer than ``longest`` seconds; ``times`` is sorted."""
+    before = max((at for at in times if at <= start), default=start)
+    after = min((at for at in times if at >= end), default=end)
+    seen = [before, *(at for at in times if start < at < end), after]
+    return [
+        (max(one, start), min(other, end))
+        for one, other in itertools.pairwise(seen)
+        if other - one > longest
+    ]
+
+
+def blocks(spans: Sequence[tuple[float, float]], start: float, end: float) -> str:
+    """Spans of time as a path of blocks as high as the plot."""
+    scale = WIDTH / (end - start) if end > start else 0
+    return "".join(
+        f"M{(one - start) * scale:.1f} 0h{(other - one) * scale:.1f}v{HEIGHT}"
+        f"h-{(other - one) * scale:.1f}z"
+        for one, other in spans
+    )
 
 
 def ticks(start: float, end: float, most: int = 6) -> list[tuple[float, float]]:

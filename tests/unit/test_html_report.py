@@ -203,7 +203,81 @@ def test_a_lane_with_few_requests_does_not_look_like_a_flood() -> None:
     plots = [
         attributes["class"] for tag, attributes in page_of(samples.attacked()).tags if tag == "svg"
     ]
-    assert plots == ["lane", "lane minor"]
+    assert [plot for plot in plots if plot != "lane small"] == ["lane", "lane minor"]
+
+
+def small_plots(page: Page) -> list[str]:
+    return [
+        attributes["aria-label"]
+        for tag, attributes in page.tags
+        if tag == "svg" and "small" in attributes["class"]
+    ]
+
+
+def test_what_the_recorder_saw_stands_under_the_requests() -> None:
+    page = page_of(samples.attacked())
+    assert small_plots(page) == [
+        "processes 112 to 241; web workers 18 to 150",
+        "memory available 48 MiB to 1.1 GiB; swap used 19 MiB to 992 MiB",
+        "CPU busy 19 % to 97 %; I/O busy 2.0 % to 92 %",
+    ]
+    # One axis for all: the words of its ticks stand once, and the events cross every plot.
+    figure = page.text[page.text.index("and what they did to the host") :]
+    assert figure.index("author_by_id") < figure.index("processes 112") < figure.index("22:20")
+    assert "scale to 2.0 GiB" in figure
+    assert "Recorded by atop every 1 min." in figure
+    assert "Nothing was recorded 22:33 to 22:42." in figure
+    curves = [attributes for tag, attributes in page.tags if attributes.get("class") == "gap"]
+    assert len(curves) == 3
+    for tag, attributes in page.tags:
+        if tag == "path" and "curve" in attributes["class"]:
+            assert attributes["d"].count("M") == 2
+
+
+def test_a_host_without_a_recorder_says_so_in_one_line() -> None:
+    sentence = "No recorder ran: nothing tells how processes, memory and I/O were at the time."
+    assert page_of(samples.aftermath()).text.count(sentence) == 1
+    document = samples.attacked()
+    assert sentence not in page_of(document).text
+    document["evidence"]["recorder"] = {"program": "atop", "active": True, "samples": []}
+    assert "atop runs, but has recorded nothing of this time yet." in page_of(document).text
+    for nothing in (None, "x"):
+        document["evidence"]["recorder"] = nothing
+        page = page_of(document)
+        assert not small_plots(page) and "No recorder" not in page.text
+    del document["evidence"]["recorder"]
+    assert "No recorder" not in page_of(document).text
+
+
+def test_what_was_recorded_is_shown_without_any_request_as_well() -> None:
+    document = samples.quiet()
+    document["evidence"]["recorder"] = samples.attacked()["evidence"]["recorder"]
+    page = page_of(document)
+    assert "The host over time" in page.text
+    assert len(small_plots(page)) == 3
+
+
+def test_a_day_of_samples_keeps_its_worst_moment_and_few_points() -> None:
+    document = samples.quiet()
+    start = seconds_of("2026-11-21T00:00:00Z") or 0
+    document["evidence"]["recorder"] = {
+        "program": "sysstat",
+        "active": True,
+        "interval": 60,
+        "samples": [
+            {"at": samples.iso(start + 60 * n), "processes": 900 if n == 701 else 100}
+            for n in range(1440)
+        ],
+    }
+    page = page_of(document)
+    assert small_plots(page) == ["processes 100 to 900"]
+    assert "each point is the worst of 3 samples" in page.text
+    (line,) = [
+        attributes["d"]
+        for tag, attributes in page.tags
+        if tag == "path" and "curve" in attributes["class"]
+    ]
+    assert line.count("L") < 500 and re.search(r" 0\.0(L|$)", line)
 
 
 def test_failed_checks_come_before_what_was_asked() -> None:

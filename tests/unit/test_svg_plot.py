@@ -10,8 +10,12 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils.svg_plot import (
     HEIGHT,
     WIDTH,
     Bars,
+    blocks,
+    curve,
+    gaps,
     marks,
     paths,
+    stretches,
     ticks,
 )
 from hypothesis import given
@@ -74,3 +78,45 @@ def test_marks_that_would_cover_each_other_share_one_flag() -> None:
     found = marks([0, 10, 10.5, 11, 99, 200], 0, 100)
     assert [(mark.left, mark.label) for mark in found] == [(0, "1"), (10, "2-4"), (99, "5")]
     assert marks([1, 2], 0, 100)[0].label == "1, 2"
+
+
+def test_a_curve_runs_from_the_bottom_to_the_top_and_its_area_to_the_bottom() -> None:
+    line, area = curve([(0, 0), (50, 40), (100, 10)], 0, 100, top=40)
+    assert line == "M0.0 100.0L500.0 0.0L1000.0 75.0"
+    assert area == "M0.0 100L0.0 100.0L500.0 0.0L1000.0 75.0L1000.0 100z"
+    assert curve([(50, 20)], 0, 100, top=40)[0] == "M500.0 50.0h0"
+    # What is no measurement of that scale stays inside.
+    assert curve([(0, -5), (100, 400)], 0, 100, top=40)[0] == "M0.0 100.0L1000.0 0.0"
+    assert curve([], 0, 100, 40) == curve([(1, 1)], 5, 5, 40) == curve([(1, 1)], 0, 9, 0)
+
+
+def test_a_curve_breaks_off_where_nothing_was_measured() -> None:
+    times = [0, 60, 120, 600, 660, 2000]
+    parts = [times[part] for part in stretches(times, 150)]
+    assert parts == [[0, 60, 120], [600, 660], [2000]]
+    assert stretches([], 150) == [slice(0, 0)]
+
+
+def test_gaps_are_where_nothing_was_measured_in_view() -> None:
+    times = [0, 60, 120, 600, 660]
+    assert gaps(times, 0, 700, 150) == [(120, 600)]
+    assert gaps(times, 300, 700, 150) == [(300, 600)]
+    assert gaps(times, 0, 2000, 150) == [(120, 600), (660, 2000)]
+    assert gaps(times, -900, 60, 150) == [(-900, 0)]
+    assert gaps([], 0, 100, 150) == []
+    assert gaps([], 0, 200, 150) == [(0, 200)]
+    assert blocks([(10, 20)], 0, 100) == "M100.0 0h100.0v100h-100.0z"
+    assert blocks([(10, 20)], 5, 5) == "M0.0 0h0.0v100h-0.0z"
+
+
+@given(
+    points=st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 10**9)), min_size=1),
+    longest=st.integers(1, 900),
+)
+def test_gaps_and_stretches_are_two_sides_of_one_thing(
+    points: list[tuple[int, int]], longest: int
+) -> None:
+    times = sorted({at for at, _value in points})
+    parts = stretches(times, longest)
+    assert [at for part in parts for at in times[part]] == times
+    assert len(gaps(times, times[0], times[-1], longest)) == len(parts) - 1
