@@ -244,7 +244,7 @@ def _unreachable(reason: str) -> dict[str, object]:
     }
 
 
-def _connect(
+def connect(
     running: Sequence[Process], credentials_file: str | None, deadline: float, problems: Problems
 ) -> Client | None:
     """A client for the oldest server; None where there is none. Raises Unanswered."""
@@ -294,7 +294,7 @@ def collect(
     """
     try:
         seen = running_processes() if running is None else running
-        client = _connect(seen, credentials_file, deadline, problems)
+        client = connect(seen, credentials_file, deadline, problems)
         if client is None:
             return None
         described = {**_unreachable(""), **_server(client, problems), "reason": None}

@@ -58,27 +58,56 @@ _ENVIRONMENT = {
     "MYSQL_TEST_LOGIN_FILE": "/dev/null",
 }
 
-_STATEMENT_SECONDS = 2
 _CONNECT_SECONDS = 3
 _MAX_OUTPUT = 4 * 1024 * 1024
 _LISTENS = 0x10000
 """__SO_ACCEPTCON in the flags of /proc/net/unix."""
 
-# No read view that would hold back InnoDB's purge, and no wait behind somebody's ALTER TABLE. Each
-# server takes the part in the comment of its own kind for code (measured with MariaDB 10.11).
-_SESSION = (
-    "SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED; SET SESSION lock_wait_timeout = 1 "
-    f"/*M!100101 , max_statement_time = {_STATEMENT_SECONDS} */ "
-    f"/*!50708 , max_execution_time = {_STATEMENT_SECONDS * 1000} */; "
-)
+REFUSED = (1044, 1045, 1142, 1143, 1227, 1698)
+"""Errors by which a server tells that the account may not do that."""
 
 
 class Unanswered(Exception):
-    """The server did not answer; the text is a sentence that says why."""
+    """The server did not answer; the text is a sentence that says why. ``code``: the number of the
+    client's or the server's error; 0 where there is none."""
+
+    def __init__(self, sentence: str, code: int = 0) -> None:
+        super().__init__(sentence)
+        self.code = code
 
 
 class OutOfTime(Unanswered):
     """The time that the database was given is over."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long the server lets statements go on: seconds of each statement (of MySQL only SELECT
+    can be limited), and seconds that each waits for a table or a row that somebody else holds.
+
+    The default isolation has no read view that would hold back InnoDB's purge; it is not for
+    statements that write.
+    """
+
+    statement: float = 2
+    lock: int = 1
+    isolation: str = "READ UNCOMMITTED"
+
+    def session(self) -> str:
+        """The statement that sets them."""
+        # Each server takes the part in the comment of its own kind for code (measured with MariaDB
+        # 10.11). No time zone but UTC, so that a TIMESTAMP means the same everywhere.
+        return (
+            f"SET SESSION TRANSACTION ISOLATION LEVEL {self.isolation}; "
+            f"SET SESSION lock_wait_timeout = {self.lock}, "
+            f"innodb_lock_wait_timeout = {self.lock}, time_zone = '+00:00' "
+            f"/*M!100101 , max_statement_time = {self.statement} */ "
+            f"/*!50708 , max_execution_time = {int(self.statement * 1000)} */ "
+            "/*!80000 , information_schema_stats_expiry = 0 */; "
+        )
+
+
+_READING = Limits()
 
 
 @dataclass(frozen=True)
@@ -188,7 +217,6 @@ class Client:
     ) -> None:
         self._deadline = deadline
         self.who = f"the account in {credentials_file}" if credentials_file else "root"
-        self._socket = socket
         # --no-defaults and --defaults-file must come first, and exclude each other.
         if credentials_file:
             access = [f"--defaults-file={credentials_file}"]
@@ -204,37 +232,59 @@ class Client:
             "--local-infile=0",
             "--no-auto-rehash",
             "--batch",
-            "--skip-column-names",
         ]
+        self.program = program
+        self.socket = socket
+        self.credentials_file = credentials_file
 
-    def rows(self, statements: str) -> list[list[str | None]]:
+    def until(self, deadline: float) -> Client:
+        """The same with another deadline."""
+        return Client(self.program, self.socket, self.credentials_file, deadline)
+
+    def rows(self, statements: str, limits: Limits = _READING) -> list[list[str | None]]:
         """The rows of all ``statements``, each column of which must be ``sql_text.encoded``.
 
         Raises Unanswered.
         """
-        remaining = self._deadline - time.monotonic()
-        if remaining <= 0:
-            raise OutOfTime("The time for the database was over before all of it was asked.")
-        code, output, errors = self._run([*self._argv, f"--execute={_SESSION}{statements}"])
-        if code != 0:
-            raise Unanswered(self._reason(errors))
+        output = self._output(f"{limits.session()}{statements}", "--skip-column-names")
         try:
             return [[decoded(field) for field in line.split("\t")] for line in _lines(output)]
         except ValueError as error:
             raise Unanswered("The database server's client answered in another form.") from error
 
-    def _reason(self, errors: bytes) -> str:
+    def shown(self, statement: str) -> list[dict[str, str]]:
+        """The rows of one SHOW statement by column name, whose columns no expression can encode.
+        The client writes tabs and ends of lines in them as \\t and \\n, and NULL as NULL.
+
+        Raises Unanswered.
+        """
+        output = self._output(f"{_READING.session()}{statement};", "--column-names")
+        lines = output.decode("utf-8", "replace").split("\n")
+        names = lines[0].split("\t")
+        return [dict(zip(names, line.split("\t"))) for line in lines[1:] if line]
+
+    def _output(self, statements: str, *options: str) -> bytes:
+        if self._deadline <= time.monotonic():
+            raise OutOfTime("The time for the database was over before all of it was asked.")
+        code, output, errors = self._run([*self._argv, *options, f"--execute={statements}"])
+        if code != 0:
+            raise self._unanswered(errors)
+        return output
+
+    def _unanswered(self, errors: bytes) -> Unanswered:
         said = _first_line(errors)
         number = re.match(r"ERROR (\d+)", said)
         code = int(number.group(1)) if number else 0
-        if code in (1044, 1045, 1227, 1698):
-            return (
-                f"The database server refuses {self.who} at {self._socket} ({said}): give the "
-                "probe a credentials file of an account that it accepts."
+        if code in REFUSED:
+            sentence = (
+                f"The database server refuses {self.who} at {self.socket} ({said}): give a "
+                "credentials file of an account that it accepts."
             )
-        if code in (2002, 2013):
-            return f"The database server does not answer at its socket {self._socket} ({said})."
-        return f"The database server did not answer a question: {said}"
+        elif code in (2002, 2006, 2013):
+            sentence = f"The database server does not answer at its socket {self.socket} ({said})."
+        else:
+            sentence = f"The database server did not answer a question: {said}"
+        return Unanswered(sentence, code)
 
     def _run(self, argv: Sequence[str]) -> tuple[int, bytes, bytes]:
         try:
