@@ -19,8 +19,9 @@ setup: $(VENV)/ready ## Install what the tests and the demo need (Debian package
 demo: $(VENV)/ready ## A real WordPress under a real flood: probe, harden, verify, roll back and back again (three minutes once the image is built)
 	$(PY) molecule/demo.py
 
+# Three files of tests at a time, whatever the number of processors: a test that has a host waits half its time.
 test: $(VENV)/ready ## Run every test: linters, unit tests on the oldest and newest Python, real hosts, Molecule scenarios
-	$(VENV)/bin/pytest --numprocesses 2
+	$(VENV)/bin/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 unit: $(VENV)/ready ## Run the tests that need no host
 	$(VENV)/bin/pytest tests/unit
@@ -28,8 +29,9 @@ unit: $(VENV)/ready ## Run the tests that need no host
 lint: $(VENV)/ready ## Run the linters and type checks only
 	$(VENV)/bin/pytest tests/lint
 
-fuzz: $(VENV)/ready ## Feed the log scanner ten million hostile lines (ten minutes)
+fuzz: $(VENV)/ready ## Feed the log scanner ten million hostile lines, and search on where the suite's properties end (half an hour)
 	$(PY) tests/fuzz/access_log.py
+	$(VENV)/bin/pytest tests/unit --hypothesis-profile=search -m hypothesis
 
 bench: $(VENV)/ready ## Measure every figure that the README quotes
 	$(PY) bench/flood.py

@@ -44,22 +44,6 @@ class PlaybookRun:
         return self
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """One worker has all the hosts, one test after the other; the linters and unit tests go on
-    beside it, because a host's test waits half of its time."""
-    from xdist.scheduler import LoadScopeScheduling
-
-    hosts_tests = Path(__file__).parent.relative_to(ROOT).as_posix()
-
-    class HostsTogether(LoadScopeScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            file: str = nodeid.partition("::")[0]
-            return hosts_tests if file.startswith(f"{hosts_tests}/") else file
-
-    return HostsTogether(config, log)
-
-
 @pytest.fixture(scope="module")
 def make_host() -> Iterator[MakeHost]:
     """Start WordPress hosts: make_host(name, vhosts=[...]); they are removed after the module.

@@ -5,6 +5,15 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+from hypothesis import HealthCheck, settings
+
+# The verdict depends neither on chance nor on how busy the machine is; `make fuzz` searches on.
+settings.register_profile("suite", deadline=None, derandomize=True)
+settings.register_profile(
+    "search", max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck)
+)
+settings.load_profile("suite")
+
 # The library is tested on the servers' Pythons too, without anything of the controller.
 collect_ignore = (
     []
