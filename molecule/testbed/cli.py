@@ -30,6 +30,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"beside blog: any of {','.join((*VHOSTS, *MORE_VHOSTS))}",
     )
     up.add_argument("--network", default=DEFAULT_NETWORK, help="podman network, made if missing")
+    up.add_argument("--memory", metavar="SIZE", help="of all its processes, like 700m; no swap")
     up.add_argument("--reset", action="store_true", help="make it anew from its image")
     for command in (image, up):
         command.add_argument("--suite", default="bookworm", help=f"one of {', '.join(SUITES)}")
@@ -133,6 +134,7 @@ def _dispatch(arguments: argparse.Namespace) -> str:
             web=arguments.web,
             vhosts=virtual_hosts.parse(arguments.vhosts),
             network=arguments.network,
+            memory_limit=arguments.memory,
             reset=arguments.reset,
         ).as_json()
     if arguments.command == "down":

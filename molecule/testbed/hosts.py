@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from testbed import images, podman, virtual_hosts
+from testbed import images, memory, podman, virtual_hosts
 from testbed.constants import (
     CONTAINER_PREFIX,
     DEFAULT_NETWORK,
@@ -122,7 +122,9 @@ def private_key() -> Path:
     return key
 
 
-def _create(name: str, image: str, labels: dict[str, str], network: podman.Network) -> None:
+def _create(
+    name: str, image: str, labels: dict[str, str], network: podman.Network, limits: list[str]
+) -> None:
     container = container_name(name)
     with locked("addresses"):
         number = next_number(HOST_NUMBERS, numbers_in_use(podman.ours(), network.name))
@@ -136,7 +138,7 @@ def _create(name: str, image: str, labels: dict[str, str], network: podman.Netwo
             "create", "--name", container, "--hostname", name,
             *address_arguments(network, number),
             "--add-host", "blog.example:127.0.0.1",
-            "--systemd=always", *podman.limit_arguments(),
+            "--systemd=always", *podman.limit_arguments(), *limits,
             # What root has on a real server: for firewalls, immutable files and strace.
             "--cap-add", "NET_ADMIN,SYS_PTRACE,LINUX_IMMUTABLE",
             *(f"--label={key}={value}" for key, value in labels.items()),
@@ -280,7 +282,8 @@ def _write_access_files(host: Host) -> None:
 def _reusable(found: dict[str, Any], labels: dict[str, str], network: str) -> bool:
     have = found["Config"]["Labels"]
     wanted = {**labels, LABEL: "host", f"{LABEL}.network": network}
-    return all(have.get(key) == value for key, value in wanted.items())
+    # A host that an older test bed made has no label of a newer option, which then is not used.
+    return all(have.get(key, "") == value for key, value in wanted.items())
 
 
 def up(
@@ -290,22 +293,26 @@ def up(
     web: str = "nginx",
     vhosts: Sequence[str] = (),
     network: str = DEFAULT_NETWORK,
+    memory_limit: str | None = None,
     reset: bool = False,
 ) -> Host:
     """A healthy host of that name: the one that runs if it is what is asked for, else a new one.
 
-    vhosts are names of constants.VHOSTS and MORE_VHOSTS. With reset the host is made anew from its
-    image in any case. Raises TestbedError where it cannot be had.
+    vhosts are names of constants.VHOSTS and MORE_VHOSTS, memory_limit is a size like 700m. With
+    reset the host is made anew from its image in any case. Raises TestbedError where it cannot be
+    had.
     """
     container = container_name(name)
     image = images.web_image(suite, web)
     virtual_hosts.check(web, vhosts)
+    limits = memory.limit_arguments(memory_limit)
     labels = {
         f"{LABEL}.image": image,
         f"{LABEL}.suite": suite,
         f"{LABEL}.web": web,
         f"{LABEL}.vhosts": ",".join(vhosts),
         f"{LABEL}.more": virtual_hosts.fingerprint(vhosts),
+        f"{LABEL}.memory": memory_limit or "",
     }
     with locked("network"):
         net = podman.network(network, create=True)
@@ -330,7 +337,7 @@ def up(
         if found:
             podman.podman("rm", "--force", "--time", "0", container)
         started = time.monotonic()
-        _create(name, image, labels, net)
+        _create(name, image, labels, net, limits)
         podman.podman("start", container)
         _wait_booted(container)
         _authorize(container, private_key())

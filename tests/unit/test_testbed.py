@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from testbed import cli, hosts, images, podman, prerequisites, shell, virtual_hosts
+from testbed import cli, hosts, images, memory, podman, prerequisites, shell, virtual_hosts
 from testbed.constants import LABEL, MORE_VHOSTS, SITES, USERS, VHOSTS, WEB_SERVERS, site_data
 
 TESTBED = Path(images.__file__).parent
@@ -248,6 +248,42 @@ def test_limits_are_passed_only_where_they_cannot_be_raised(tmp_path: Path) -> N
     status.write_text("Name:\tx\nCapEff:\t000001fffeffffff\n")
     arguments = podman.limit_arguments(status)
     assert [argument.split("=")[0] for argument in arguments[1::2]] == ["nofile", "nproc"]
+
+
+def test_memory_is_a_size_and_comes_without_swap() -> None:
+    assert memory.limit_arguments(None) == memory.limit_arguments("") == []
+    assert memory.limit_arguments("700m") == ["--memory", "700m", "--memory-swap", "700m"]
+    for text in ("700", "700M", "1.5g", "0m", "-1g", "lots"):
+        with pytest.raises(shell.TestbedError, match=f"memory '{text}' is no size"):
+            memory.limit_arguments(text)
+    with pytest.raises(shell.TestbedError, match="memory 255m is too little for a host"):
+        memory.limit_arguments("255m")
+
+
+def test_memory_is_counted_alike_by_both_versions_of_cgroups() -> None:
+    one = memory.parse(
+        "limit 734003200\nused 226000896\nmax 12\noom_kill_disable 0\nunder_oom 0\noom_kill 3\n"
+    )
+    two = memory.parse(
+        "limit 734003200\nused 226000896\n"
+        "low 0\nhigh 0\nmax 12\noom 4\noom_kill 3\noom_group_kill 0\n"
+    )
+    assert one == two == memory.Counters(734003200, 226000896, at_limit=12, oom_kills=3)
+    without = "used 1\nmax 0\noom_kill 0\n"
+    assert memory.parse(f"limit 9223372036854771712\n{without}").limit is None
+    assert memory.parse(f"limit max\n{without}").limit is None
+
+
+def test_a_host_with_other_memory_is_made_anew() -> None:
+    labels = {LABEL: "host", f"{LABEL}.network": "net", f"{LABEL}.memory": ""}
+
+    def reusable(**have: str) -> bool:
+        more = {f"{LABEL}.{key}": value for key, value in have.items()}
+        found = {"Config": {"Labels": {LABEL: "host", f"{LABEL}.network": "net", **more}}}
+        return hosts._reusable(found, labels, "net")
+
+    assert reusable(memory="") and reusable()
+    assert not reusable(memory="700m")
 
 
 def test_run_tells_what_failed_in_its_own_words(tmp_path: Path) -> None:
