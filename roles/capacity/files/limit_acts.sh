@@ -1,0 +1,31 @@
+# Whether a unit runs and each process of its server may open so many files. The kernel is asked, because systemd gives
+# less than it is told where it may not give more, and says nothing of it (systemd 252).
+# Arguments: the unit, the number (0: whatever it is).
+unit=$1 wanted=$2
+state=$(systemctl show --property ActiveState --value "$unit")
+if [ "$state" != active ]; then
+    echo "$unit is $state" >&2
+    exit 1
+fi
+main=$(systemctl show --property MainPID --value "$unit")
+group=$(systemctl show --property ControlGroup --value "$unit")
+set --
+for pid in $(find /sys/fs/cgroup"$group" /sys/fs/cgroup/*"$group" -name cgroup.procs -exec cat {} + 2> /dev/null |
+    sort -un); do
+    # A program that the server has started, as PHP does, may have limits of its own.
+    if [ "/proc/$pid/exe" -ef "/proc/$main/exe" ]; then
+        set -- "$@" "/proc/$pid/limits"
+    fi
+done
+if [ $# -eq 0 ]; then
+    echo "$unit has no process" >&2
+    exit 1
+fi
+# A process may end meanwhile.
+grep -H '^Max open files' "$@" 2> /dev/null | awk -v unit="$unit" -v wanted="$wanted" '
+    $4 != "unlimited" && $4 + 0 < wanted + 0 {
+        split($1, place, "/")
+        printf "process %s of %s may open %s files, not %s\n", place[3], unit, $4, wanted > "/dev/stderr"
+        low = 1
+    }
+    END { exit low }'
