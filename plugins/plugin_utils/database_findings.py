@@ -46,7 +46,6 @@ def find(case: Case) -> list[Finding]:
                 f"The slow log of {quote(database.get('version') or 'the database')} is off, so "
                 "that nothing tells which statements took long.",
                 ["database: slow_log"],
-                calls=False,
             )
         )
     return findings

@@ -26,8 +26,10 @@ KINDS = (
         "site that hangs. httpd notes this once per start, so one line can stand for hours. "
         "Raising the limit does not help where an attack is the cause: the machine runs out of "
         "memory instead.",
-        "While sites are attacked, shutting the door comes first. The number of workers should "
-        "follow from the memory.",
+        "While sites are attacked, shutting the door comes first. Then the number of workers is "
+        "made to follow from what one of them takes and from the memory that the database and the "
+        "system leave: it is lowered where it does not fit, and raised only where there is room. "
+        "The report shows the arithmetic.",
         "Find out who holds the workers, shut that out, and set the limit to what the memory "
         "carries: (memory - what the database and the system need) / memory of one worker.",
         shell=_WORKER_MEMORY,
@@ -41,8 +43,8 @@ KINDS = (
         "php-fpm reached pm.max_children: requests wait for a free PHP worker. It notes the first "
         "time and, until it has started workers again, no other. Without an attack one or two such "
         "lines are a burst of visitors, and medium; more are an overload.",
-        "While sites are attacked, shutting the door comes first. The number of children should "
-        "follow from the memory.",
+        "While sites are attacked, shutting the door comes first. Then pm.max_children of each "
+        "pool is made to follow from the memory of one worker; pools share what there is.",
         "See what the workers are busy with, shut out what does not belong there, and let "
         "pm.max_children follow from the memory of one worker.",
         shell=_WORKER_MEMORY + "\n# then pm.max_children in the pool's file, and\n"
@@ -55,7 +57,8 @@ KINDS = (
         HIGH,
         "nginx reached worker_connections and dropped connections. A request that is passed on "
         "takes two. A server that passes requests on to itself eats any number: see self_proxy.",
-        "While sites are attacked or a loop exists, those come first.",
+        "While sites are attacked or a loop exists, those come first. Then worker_connections goes "
+        "up to 4096 or more, never above half of the open files that each process may have.",
         "Remove a loop if there is one; then raise worker_connections together with the limit of "
         "open files.",
         nginx="worker_rlimit_nofile 8192;\nevents { worker_connections 4096; }",
@@ -67,7 +70,9 @@ KINDS = (
         HIGH,
         "A service reached its limit of open files, or is about to: it cannot accept connections, "
         "read files or reach PHP any more. systemd's limit counts, not limits.conf.",
-        "While sites are attacked or a loop exists, those come first.",
+        "While sites are attacked or a loop exists, those come first. Then a drop-in of each "
+        "service's unit raises the limit, never above what the host can give, one service after "
+        "the other is restarted, and the limit is read back from every running process.",
         "Raise the limit where it acts, and look at what the running process really has. A reload "
         "is not enough, and httpd on Debian has its own limit in envvars.",
         shell="systemctl edit nginx         # [Service] LimitNOFILE=16384\n"
@@ -94,8 +99,9 @@ KINDS = (
         HIGH,
         "Memory ran out and the kernel chose a victim, often the database. More workers than the "
         "memory carries make this certain as soon as somebody asks for all of them.",
-        "The number of workers should follow from the memory; a recorder shows the next time what "
-        "grew.",
+        "The number of workers is lowered to what the memory carries beside the database and the "
+        "system, and a recorder notes processes and memory each minute: it shows the next time "
+        "what grew.",
         "Lower the number of workers to what fits, and look at who was killed.",
         shell="journalctl -k --no-pager | grep -i 'out of memory' | tail\n" + _WORKER_MEMORY,
         remedies=(CAPACITY, RECORDER),
@@ -106,7 +112,8 @@ KINDS = (
         HIGH,
         "Processes wait for memory that has to come back from the disk: everything takes minutes, "
         "a login by SSH too. Adding workers makes it worse.",
-        "The number of workers should follow from the memory.",
+        "The number of workers is lowered to what the memory carries, and a recorder notes what "
+        "takes it.",
         "Lower the number of workers now, restart what has grown, and shut the attack out.",
         shell="cat /proc/pressure/memory; free -m; vmstat 1 5\n" + _WORKER_MEMORY,
         remedies=(CAPACITY, RECORDER),
@@ -129,7 +136,9 @@ KINDS = (
         "The configured number of httpd processes times the memory of one is more than the host "
         "has. That is not seen until a flood asks for all of them; then the host swaps to death "
         "instead of refusing.",
-        "A value that does not fit is lowered, with the arithmetic in the report.",
+        "A value that does not fit is lowered to what does, with the arithmetic in the report; "
+        "httpd is restarted once, and what its workers really take is compared with what was "
+        "expected.",
         "Set MaxRequestWorkers to what fits.",
         shell=_WORKER_MEMORY,
         httpd="# prefork; ServerLimit must not be below it\nServerLimit 40\nMaxRequestWorkers 40",
@@ -141,7 +150,9 @@ KINDS = (
         HIGH,
         "A statement has been changing or reading a large table for a long time while the site "
         "waits. Typically it is the daily purge of a plugin's log table that an attack has filled.",
-        "The table is purged in small batches, and its purge column gets an index.",
+        "A purge that runs already is waited for: to kill it is up to you, and the role states "
+        "what undoing it would cost. Then the purge column gets an index, and once the run is "
+        "confirmed the old rows go in small batches.",
         "Let it finish if it is near its end: a statement that is killed late has to undo its "
         "work, which takes as long again. Then see to the table and its index.",
         shell="mysql -e 'SHOW FULL PROCESSLIST'\n"
@@ -155,7 +166,10 @@ KINDS = (
         MEDIUM,
         "A security plugin wrote a row for each failed login of an attack, maybe days ago. The "
         "attack is over; purging the table still takes the server's time every day.",
-        "Rows beyond the retention are removed in batches by primary key.",
+        "When the run is proven and confirmed, rows beyond the plugin's own retention are removed "
+        "in batches by primary key, with pauses, and it stops where the load or a replica's lag "
+        "rises; the next run goes on from there. Deleted rows do not come back by a rollback. "
+        "Tables that this collection does not know as a log are never touched.",
         "Delete the old rows in batches until none is left. One large DELETE holds locks for as "
         "long as it takes.",
         shell="""\
@@ -171,7 +185,8 @@ do sleep 1; done""",
         HIGH,
         "The column by which old rows are deleted has no index, so that every purge reads the "
         "whole table, every day.",
-        "The index is added online.",
+        "The index is added online, without a lock on the table, and not at all where the disk has "
+        "no room for it. A rollback leaves it in place.",
         "Add the index. It reads the table once and does not lock it.",
         shell="mysql DATABASE -e 'ALTER TABLE wp_aiowps_audit_log ADD INDEX created (created), "
         "ALGORITHM=INPLACE, LOCK=NONE'",
@@ -183,12 +198,44 @@ do sleep 1; done""",
         LOW,
         "The database is in trouble and does not note which statements take long. The slow log is "
         "what leads to the site and the table.",
-        "It is switched on by a drop-in, for statements over 4 seconds.",
+        "It is switched on for statements over 4 seconds, at once and by a drop-in for the next "
+        "start; the database is not restarted for it.",
         "Switch it on now, and in a drop-in for the next start.",
         shell="mysql -e 'SET GLOBAL slow_query_log=1, GLOBAL long_query_time=4'\n"
         "printf '[mysqld]\\nslow_query_log=1\\nlong_query_time=4\\n' "
         "> /etc/mysql/mariadb.conf.d/90-slow.cnf",
         remedies=(DATABASE,),
+    ),
+    Kind(
+        "recorder_missing",
+        "No recorder runs on this host",
+        LOW,
+        "The host is attacked or in trouble, and nothing writes down each minute how many "
+        "processes there are and where memory, CPU and I/O go. After a restart nobody can tell "
+        "what filled the memory. A recorder that writes every ten minutes, as atop and sysstat do "
+        "unless told otherwise, misses a host that dies in three.",
+        "A recorder is installed that takes a sample each minute and keeps a bounded number of "
+        "days; a later probe puts what it wrote under the plot of the requests.",
+        "Install atop and set its interval to 60 seconds.",
+        shell="apt-get install atop          # RHEL: dnf install atop, from EPEL\n"
+        "# LOGINTERVAL=60 in /etc/default/atop, RHEL: /etc/sysconfig/atop\n"
+        "systemctl enable --now atop && systemctl restart atop\n"
+        "atop -r                       # b to go to a time, t forward, T back",
+        remedies=(RECORDER,),
+    ),
+    Kind(
+        "logs_kept_short",
+        "Web logs are kept for a short time only",
+        LOW,
+        "The site was attacked, and the web server's logs are deleted after fewer days than pass "
+        "until somebody asks when it began and who it was.",
+        "logrotate keeps more of the old logs, after an estimate of the disk that they take; where "
+        "that would not fit, nothing is changed and the role says so.",
+        "Look at how large the old logs are, then keep more of them.",
+        shell="du -sh /var/log/nginx /var/log/apache2 /var/log/httpd 2>/dev/null; df -h /var/log\n"
+        "# `rotate 30` beside `daily` in /etc/logrotate.d/nginx or apache2 (RHEL: httpd)\n"
+        "logrotate -d /etc/logrotate.d/nginx",
+        remedies=(RECORDER,),
     ),
     Kind(
         "evidence_partial",

@@ -96,7 +96,8 @@ location = /xmlrpc.php {
         LOW,
         "limits.conf raises the number of open files, and the running service has not got it: "
         "only sessions that log in read that file, services get their limits from systemd.",
-        "The limit is set by a drop-in of the unit and proven on the running process.",
+        "The limit is set by a drop-in of each service's unit and read back from every running "
+        "process. limits.conf keeps what it is for: the sessions that log in.",
         "Set it in a drop-in and restart; a reload is not enough.",
         shell="systemctl edit nginx         # or apache2, httpd: [Service] LimitNOFILE=16384\n"
         "systemctl restart nginx\n"

@@ -57,7 +57,12 @@ _LOOP = "self_proxy"
 
 def overwhelmed(case: Case) -> bool:
     """Whether the host shows that it is breaking down."""
-    return any(one.id in _OVERWHELMED and one.severity == HIGH for one in find(case, False))
+    return breaking_down(find(case, False))
+
+
+def breaking_down(host: Sequence[Finding]) -> bool:
+    """Whether these findings about a host say that it runs out of what it needs."""
+    return any(one.id in _OVERWHELMED and one.severity == HIGH for one in host)
 
 
 def find(case: Case, attacked: bool) -> list[Finding]:
@@ -81,10 +86,10 @@ def find(case: Case, attacked: bool) -> list[Finding]:
 def weigh_loop(traps: Sequence[Finding], host: Sequence[Finding], case: Case) -> list[Finding]:
     """The traps, where a loop under which the host breaks down stands before what it leads to."""
     eaten = _eaten(case)
-    breaking_down = any(one.id in eaten for one in host)
+    exhausted = any(one.id in eaten for one in host)
     weighed = []
     for one in traps:
-        if one.id == _LOOP and breaking_down:
+        if one.id == _LOOP and exhausted:
             weighed.append(replace(one, severity=CRITICAL))
         elif one.id == "limits_conf_ineffective" and eaten:
             later = "Look at this when the loop that self_proxy names is gone"

@@ -19,6 +19,7 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils import (
     database_findings,
     host_findings,
     name_findings,
+    recorder_findings,
     traffic_findings,
     trap_findings,
 )
@@ -115,7 +116,9 @@ def _plan(case: Case) -> dict[str, Any]:
     traffic += traffic_findings.needed(case, traffics, verdicts)
 
     whole = worst([*verdicts.values(), *(one.verdict for one in traffic + database)])
-    host = host_findings.find(case, attacked=whole in (AFTERMATH, ATTACK))
+    attacked = whole in (AFTERMATH, ATTACK)
+    host = host_findings.find(case, attacked)
+    host += recorder_findings.find(case, attacked, host_findings.breaking_down(host))
     traps = host_findings.weigh_loop(trap_findings.traps(case), host, case)
     traps += trap_findings.gaps(case)
     findings = [

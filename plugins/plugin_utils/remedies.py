@@ -8,13 +8,16 @@ from typing import Any
 
 from ansible_collections.wpward.wordpress.plugins.module_utils.endpoint import OPEN
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.case import Case
-from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import Finding
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import Finding, mapping
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding_catalogue import BY_ID
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding_kind import (
     AUTOMATED,
     BANS,
+    CAPACITY,
+    DATABASE,
     ENDPOINTS,
     GUARD,
+    RECORDER,
     ROLES,
 )
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.serving import cannot_be_closed
@@ -24,15 +27,14 @@ _ABOUT_NAMES = ("user_names_told", "user_names_open", "login_attack")
 
 
 def remedies(findings: Sequence[Finding], case: Case) -> list[dict[str, Any]]:
-    """The remedies in order of application. One that no role of this collection does yet says
-    where to read how to do it by hand."""
+    """The remedies in order of application. One that cannot be had here by a role says where to
+    read how to do it by hand."""
     planned = []
     for role in ROLES:
         calling = [one for one in findings if _calls(one, role, case.policy)]
         if not calling:
             continue
-        # All of them rest on the refusals of the web server, so they need one that can refuse.
-        automated = role in AUTOMATED and _can_refuse(case)
+        automated = role in AUTOMATED and _possible(role, case)
         planned.append(
             {
                 "role": role,
@@ -43,6 +45,19 @@ def remedies(findings: Sequence[Finding], case: Case) -> list[dict[str, Any]]:
             }
         )
     return planned
+
+
+def _possible(role: str, case: Case) -> bool:
+    """Whether the host has what the role works on, as far as the evidence tells."""
+    if role == CAPACITY:
+        services = mapping(case.evidence.get("capacity")).get("services") or ()
+        return any(service.get("manageable") for service in services)
+    if role == DATABASE:
+        return bool(mapping(case.evidence.get("database")).get("reachable"))
+    if role == RECORDER:
+        return bool(mapping(case.evidence.get("recorder")))
+    # The others rest on the refusals of the web server, so they need one that can refuse.
+    return _can_refuse(case)
 
 
 def _can_refuse(case: Case) -> bool:

@@ -265,6 +265,20 @@ THRESHOLDS = (
         "On an idle host any process is the busiest, with 2 per cent; a database that reads a "
         "whole table takes a core, and one that serves pages is far below half of one.",
     ),
+    Threshold(
+        "recorder_interval",
+        300,
+        "seconds",
+        "A host that runs out of memory dies within minutes: of what led to it a recorder that "
+        "writes every ten minutes has one sample or none.",
+    ),
+    Threshold(
+        "logs_kept",
+        28,
+        "days",
+        "What an attack left behind is often noticed weeks later. Distributions keep 14 days of "
+        "daily logs (Debian) or four weekly ones (RHEL).",
+    ),
 )
 
 

@@ -754,3 +754,82 @@ def a_purge_that_takes_ten_seconds() -> Any:
 def a_backup_reads_the_posts() -> Any:
     dump = "SELECT /*!40001 SQL_NO_CACHE */ * FROM `wp_posts`"
     return evidence(database=database(30_000, False, statements=statement(600, dump)))
+
+
+# --- what there is to understand an attack later
+
+
+def recorder(program: str | None, interval: int | None = None) -> dict[str, Any]:
+    return {
+        "program": program,
+        "active": interval is not None,
+        "interval": interval,
+        "kept_days": None,
+        "samples": [],
+    }
+
+
+def rotation(days: int | None) -> list[dict[str, Any]]:
+    return [
+        {
+            "file": "/etc/logrotate.d/nginx",
+            "server": "nginx",
+            "frequency": "daily",
+            "rotate": days,
+            "kept_days": days,
+        }
+    ]
+
+
+@labelled("attack", "xmlrpc_attack", "user_names_open", "recorder_missing")
+def a_flood_that_nothing_records() -> Any:
+    return evidence(row(evenly(7200, 1, many(9))), recorder=recorder(None))
+
+
+@labelled("attack", "xmlrpc_attack", "user_names_open", "recorder_missing")
+def a_flood_between_two_samples() -> Any:
+    return evidence(row(evenly(7200, 1, many(9))), recorder=recorder("sysstat", 600))
+
+
+@labelled("attack", "xmlrpc_attack", "user_names_open")
+def a_flood_that_is_recorded() -> Any:
+    return evidence(row(evenly(7200, 1, many(9))), recorder=recorder("atop", 60))
+
+
+@labelled("quiet", "fpm_exhausted", "recorder_missing")
+def a_host_in_trouble_that_nothing_records() -> Any:
+    return evidence(errors=errors("fpm_max_children", 12), recorder=recorder("atop"))
+
+
+@labelled("quiet", "fpm_exhausted medium")
+def a_burst_of_visitors_that_nothing_records() -> Any:
+    burst = errors("fpm_max_children", 1)
+    return evidence(errors=burst, recorder=recorder(None), log_rotation=rotation(3))
+
+
+@labelled("quiet")
+def a_healthy_host_without_a_recorder_and_with_short_logs() -> Any:
+    phone = sessions(4, 25, ["198.51.100.4"], "wordpress_app")
+    return evidence(row(phone), recorder=recorder(None), log_rotation=rotation(3))
+
+
+@labelled("attack", "xmlrpc_attack", "user_names_open", "logs_kept_short")
+def a_flood_whose_beginning_is_soon_deleted() -> Any:
+    return evidence(row(evenly(7200, 1, many(9))), log_rotation=rotation(14))
+
+
+@labelled("attack", "xmlrpc_attack", "user_names_open")
+def a_flood_with_four_weeks_of_logs() -> Any:
+    return evidence(row(evenly(7200, 1, many(9))), log_rotation=rotation(28))
+
+
+@labelled("attack", "xmlrpc_attack", "user_names_open")
+def a_flood_that_nobody_looked_for_a_recorder_at() -> Any:
+    flood = row(evenly(7200, 1, many(9)))
+    return evidence(flood, recorder=None, log_rotation=rotation(None))
+
+
+@labelled("aftermath", "audit_table_large", "audit_index_missing", "xmlrpc_open", "slow_log_off")
+def a_large_table_and_no_slow_log() -> Any:
+    off = {"enabled": False, "file": None, "seconds": 10.0}
+    return evidence(database=database(500_000, False, slow_log=off))

@@ -18,7 +18,16 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import (
     quote,
     sentence,
 )
-from unit.plan_cases import STRANGER, database, errors, memory, now, statement
+from unit.plan_cases import (
+    STRANGER,
+    database,
+    errors,
+    memory,
+    now,
+    recorder,
+    rotation,
+    statement,
+)
 from unit.plan_traffic import MIDNIGHT, SITE, evenly, evidence, iso, many, row, sessions
 
 DATA = Path(__file__).parent / "data" / "plan"
@@ -176,6 +185,27 @@ def test_nothing_is_automated_where_no_web_server_can_be_closed() -> None:
     assert automated({**usable, "vhosts": [behind, {**front, "fronts": []}]}) == set()
     nowhere = {**evidence["httpd"], "conf_file": None}
     assert automated({**evidence, "httpd": nowhere, "vhosts": [vhost]}) == set()
+
+
+def test_what_is_missing_to_understand_an_attack_is_told() -> None:
+    short = [*rotation(14), {**rotation(9)[0], "file": "/etc/logrotate.d/apache2"}]
+    short[1]["server"] = "httpd"
+    made = found(plan(flooded(recorder=recorder("atop"), log_rotation=short)))
+    assert "atop is installed and does not run" in made["recorder_missing"]["message"]
+    assert made["recorder_missing"]["severity"] == made["logs_kept_short"]["severity"] == "low"
+    assert made["logs_kept_short"]["message"] == (
+        "Of the access logs, logrotate keeps nginx's for 14 days (/etc/logrotate.d/nginx); httpd's "
+        "for 9 days (/etc/logrotate.d/apache2); an investigation needs 28 days."
+    )
+    seldom = found(plan(flooded(recorder=recorder("sysstat", 600))))["recorder_missing"]
+    assert seldom["title"] == "The recorder takes samples too seldom"
+    assert "one sample every 10 minutes" in seldom["message"]
+    assert "recorder" in roles(plan(flooded(recorder=recorder(None))))
+    # What a log or a file says stays harmless.
+    hostile = rotation(3)
+    hostile[0]["file"] = HOSTILE
+    message = found(plan(flooded(log_rotation=hostile)))["logs_kept_short"]["message"]
+    assert message.isprintable() and "{{" not in message
 
 
 def test_parts_that_are_missing_are_no_error() -> None:
