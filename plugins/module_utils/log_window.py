@@ -66,7 +66,8 @@ class RotatedFile:
     """Seconds since the epoch; None where its beginning does not tell."""
 
 
-def _names(path: str) -> list[str]:
+def rotated_names(path: str) -> list[str]:
+    """The files that a log was rotated to, by whatever name its rotation gives them."""
     directory, _slash, name = path.rpartition("/")
     found: dict[str, str] = {}
     for entry in names_in(directory or "/"):
@@ -105,7 +106,7 @@ def rotated(path: str, since: int, first_second: FirstSecond) -> list[RotatedFil
     still: a copied or restored file has a new date.
     """
     files = []
-    for entry in _names(path):
+    for entry in rotated_names(path):
         modified = modified_at(entry)
         if modified is not None and modified >= since:
             files.append(RotatedFile(entry, modified, _first(entry, first_second)))
