@@ -22,10 +22,12 @@ from ansible_collections.wpward.wordpress.plugins.module_utils import (
     httpd_discovery,
     httpd_traps,
     limits_trap,
+    log_rotation,
     nginx_server,
     nginx_traps,
     packet_filter,
     processes,
+    recorder_state,
     reverse_dns,
     wordpress_discovery,
     xmlrpc_copies,
@@ -49,6 +51,8 @@ _ROOTS = ("nginx", "httpd", "php-fpm")
 elsewhere."""
 _BANS_SECONDS = 5.0
 """For the packet filter and for fail2ban each: their programs answer at once or are stuck."""
+_RECORDER_SECONDS = 6.0
+"""A day of atop's samples takes up to 4 s where nothing else runs; the newest are read first."""
 
 
 def _printable(value: Any, strange: set[str]) -> Any:
@@ -230,6 +234,8 @@ def collect(request: Request) -> dict[str, Any]:
         "database": None,
         "firewall": dict(packet_filter.UNKNOWN),
         "fail2ban": None,
+        "recorder": None,
+        "log_rotation": [],
         "errors": [],
         "logs": [],
         "access": [],
@@ -248,6 +254,10 @@ def collect(request: Request) -> dict[str, Any]:
         document["database"] = database.collect(
             deadline, request.database_credentials, problems, running
         )
+    with budget.part("recorder", at_most=_RECORDER_SECONDS) as deadline:
+        document["recorder"] = recorder_state.describe(request.since, deadline, problems)
+    with budget.part("log_rotation", at_most=_RECORDER_SECONDS) as deadline:
+        document["log_rotation"] = log_rotation.collect(web.vhosts, deadline)
     with budget.part("errors", at_most=request.time_budget / 4) as deadline:
         document["errors"] = error_logs.collect(
             web.error_logs(running), request.since, deadline, problems
