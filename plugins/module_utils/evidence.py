@@ -13,6 +13,7 @@ from typing import Any, Sequence
 
 from ansible_collections.wpward.wordpress.plugins.module_utils import (
     access_evidence,
+    capacity_state,
     database,
     deny_log,
     error_logs,
@@ -30,12 +31,14 @@ from ansible_collections.wpward.wordpress.plugins.module_utils import (
     recorder_state,
     reverse_dns,
     wordpress_discovery,
+    worker_memory,
     xmlrpc_copies,
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils import (
     claims as claim_kinds,
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.budget import Budget
+from ansible_collections.wpward.wordpress.plugins.module_utils.httpd_discovery import HttpdServer
 from ansible_collections.wpward.wordpress.plugins.module_utils.httpd_vhosts import HttpdVhost
 from ansible_collections.wpward.wordpress.plugins.module_utils.log_time import iso
 from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_server import NginxServer
@@ -53,6 +56,7 @@ _BANS_SECONDS = 5.0
 """For the packet filter and for fail2ban each: their programs answer at once or are stuck."""
 _RECORDER_SECONDS = 6.0
 """A day of atop's samples takes up to 4 s where nothing else runs; the newest are read first."""
+_CAPACITY_SECONDS = 5.0
 
 
 def _printable(value: Any, strange: set[str]) -> Any:
@@ -87,34 +91,34 @@ class Request:
 @dataclass
 class _WebServers:
     nginx: NginxServer | None = None
-    httpd: dict[str, Any] | None = None
-    httpd_vhosts: Sequence[HttpdVhost] = ()
+    httpd: HttpdServer | None = None
     sites: list[Site] = field(default_factory=list)
 
     @property
     def vhosts(self) -> list[Vhost | HttpdVhost]:
         """Those of a server that only lies there serve nobody while the other one runs."""
         nginx_runs = bool(self.nginx and self.nginx.described["running"])
-        httpd_runs = bool(self.httpd and self.httpd["running"])
+        httpd_runs = bool(self.httpd and self.httpd.described["running"])
         found: list[Vhost | HttpdVhost] = []
         if self.nginx and (nginx_runs or not httpd_runs):
             found += self.nginx.vhosts
-        if httpd_runs or not nginx_runs:
-            found += self.httpd_vhosts
+        if self.httpd and (httpd_runs or not nginx_runs):
+            found += self.httpd.vhosts
         return found
 
     def fronts(self, addresses: Sequence[str]) -> Fronts | None:
         """None unless both servers run. ``addresses``: the host's own, beside loopback."""
-        nginx = self.nginx
-        both = nginx and nginx.described["running"] and self.httpd and self.httpd["running"]
-        if nginx is None or not both:
+        nginx, httpd = self.nginx, self.httpd
+        if nginx is None or httpd is None:
             return None
-        return Fronts(nginx.config, nginx.vhosts, self.httpd_vhosts, addresses)
+        if not nginx.described["running"] or not httpd.described["running"]:
+            return None
+        return Fronts(nginx.config, nginx.vhosts, httpd.vhosts, addresses)
 
     def log_formats(self) -> dict[str, dict[str, str]]:
         return {
             "nginx": self.nginx.described["log_formats"] if self.nginx else {},
-            "httpd": self.httpd["log_formats"] if self.httpd else {},
+            "httpd": self.httpd.described["log_formats"] if self.httpd else {},
         }
 
     def error_logs(self, running: Sequence[Process]) -> dict[str, list[str]]:
@@ -126,7 +130,7 @@ class _WebServers:
     def deny_logs(self) -> access_evidence.DenyLogs:
         return access_evidence.DenyLogs(
             deny_log.nginx_paths(self.nginx.config) if self.nginx else (),
-            deny_log.httpd_paths(self.httpd_vhosts),
+            deny_log.httpd_paths(self.httpd.vhosts if self.httpd else ()),
         )
 
     def ports(self) -> list[int]:
@@ -160,11 +164,10 @@ def _web_servers(
     with budget.part("nginx"):
         found.nginx = nginx_server.discover(running, problems)
     with budget.part("httpd"):
-        found.httpd, found.httpd_vhosts = httpd_discovery.discover(running, problems)
-        if found.httpd and not found.httpd["running"]:
-            problems.add(
-                "httpd_not_running", f"httpd {found.httpd['version']} is installed but not running."
-            )
+        found.httpd = httpd_discovery.discover(running, problems)
+        if found.httpd and not found.httpd.described["running"]:
+            version = found.httpd.described["version"]
+            problems.add("httpd_not_running", f"httpd {version} is installed but not running.")
     if found.nginx is None and found.httpd is None:
         problems.add("web_server_not_found", "Neither nginx nor httpd was found on this host.")
     with budget.part("wordpress"):
@@ -189,7 +192,8 @@ def _traps(
     if web.nginx:
         nginx = web.nginx
         found += nginx_traps.find(nginx.config, nginx.build, nginx.vhosts, web.sites, addresses)
-    found += httpd_traps.find(web.httpd_vhosts, web.sites, addresses)
+    if web.httpd:
+        found += httpd_traps.find(web.httpd.vhosts, web.sites, addresses)
     return found + xmlrpc_copies.find(web.sites)
 
 
@@ -218,6 +222,7 @@ def collect(request: Request) -> dict[str, Any]:
             "change that nobody confirms could not put itself back.",
         )
     running = _trusted(processes.running(), problems)
+    workers = worker_memory.Sample(running)
     web = _web_servers(running, host["addresses"], budget, problems)
     document: dict[str, Any] = {
         "schema": SCHEMA,
@@ -225,13 +230,14 @@ def collect(request: Request) -> dict[str, Any]:
         "since": iso(request.since),
         "host": host,
         "nginx": web.nginx.described if web.nginx else None,
-        "httpd": web.httpd,
+        "httpd": web.httpd.described if web.httpd else None,
         "vhosts": [vhost.describe() for vhost in web.vhosts],
         "sites": [site.describe() for site in web.sites],
         "processes": list(processes.describe(running)),
         "now": None,
         "traps": [],
         "database": None,
+        "capacity": None,
         "firewall": dict(packet_filter.UNKNOWN),
         "fail2ban": None,
         "recorder": None,
@@ -243,7 +249,7 @@ def collect(request: Request) -> dict[str, Any]:
     # The state first, because reading the logs adds to it; the access logs last, because they
     # can take whatever time is left.
     with budget.part("now", at_most=request.time_budget / 4) as deadline:
-        document["now"] = host_state.collect(running, web.ports(), deadline)
+        document["now"] = host_state.collect(workers, web.ports(), deadline)
     with budget.part("traps"):
         document["traps"] = _traps(web, running, host["addresses"])
     with budget.part("firewall", at_most=_BANS_SECONDS) as deadline:
@@ -253,6 +259,14 @@ def collect(request: Request) -> dict[str, Any]:
     with budget.part("database", at_most=request.time_budget / 4) as deadline:
         document["database"] = database.collect(
             deadline, request.database_credentials, problems, running
+        )
+    with budget.part("capacity", at_most=_CAPACITY_SECONDS) as deadline:
+        servers = capacity_state.Servers(
+            web.nginx.config if web.nginx and web.nginx.described["running"] else None,
+            web.httpd if web.httpd and web.httpd.described["running"] else None,
+        )
+        document["capacity"] = capacity_state.describe(
+            running, servers, workers, request.database_credentials, deadline, problems
         )
     with budget.part("recorder", at_most=_RECORDER_SECONDS) as deadline:
         document["recorder"] = recorder_state.describe(request.since, deadline, problems)

@@ -14,10 +14,9 @@ from ansible_collections.wpward.wordpress.plugins.module_utils import (
     connections,
     disks,
     pressure,
-    worker_memory,
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.cpu_usage import CpuSample
-from ansible_collections.wpward.wordpress.plugins.module_utils.processes import Process
+from ansible_collections.wpward.wordpress.plugins.module_utils.worker_memory import Sample
 
 _SAMPLE_SECONDS = 0.5
 WEB_PORTS = (80, 443)
@@ -29,17 +28,17 @@ def _share(deadline: float, part: float) -> float:
     return now + max(deadline - now, 0) * part
 
 
-def collect(processes: Sequence[Process], ports: Sequence[int], deadline: float) -> dict[str, Any]:
+def collect(workers: Sample, ports: Sequence[int], deadline: float) -> dict[str, Any]:
     """Read the state.
 
-    ``processes``: what processes.running() found. ``ports``: local ports beside 80 and 443 that
-    the web server listens on. ``deadline``: ``time.monotonic()``; what is not known by then is
-    left out, and ``incomplete`` names the parts that it was left out of.
+    ``workers``: those of the web stack, whose memory is read here. ``ports``: local ports beside
+    80 and 443 that the web server listens on. ``deadline``: ``time.monotonic()``; what is not known
+    by then is left out, and ``incomplete`` names the parts that it was left out of.
     """
     sample = CpuSample()
     counted, connections_complete = connections.count([*WEB_PORTS, *ports], _share(deadline, 0.5))
     room, disks_complete = disks.room(_share(deadline, 0.3))
-    workers, workers_complete = worker_memory.measure(processes, _share(deadline, 0.8))
+    workers_complete = workers.read(_share(deadline, 0.8))
     complete = {
         "connections": connections_complete,
         "disks": disks_complete,
@@ -51,7 +50,7 @@ def collect(processes: Sequence[Process], ports: Sequence[int], deadline: float)
         "pressure": pressure.stalls(),
         "memory": pressure.memory(),
         "disks": room,
-        "workers": workers,
+        "workers": workers.rows(),
         "connections": counted,
         "busiest": sample.busiest(_SAMPLE_SECONDS),
         "open_files": pressure.open_files(),

@@ -70,6 +70,15 @@ class Build:
 
 
 @dataclass(frozen=True)
+class HttpdServer:
+    """``described`` is the evidence's form."""
+
+    config: Config
+    vhosts: list[HttpdVhost]
+    described: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Dump:
     """httpd's own verdict on the configuration on disk, and what it makes of it.
 
@@ -265,23 +274,21 @@ def _report(config: Config, dump: Dump, problems: Problems) -> None:
         problems.add("httpd_config_unread", f"{where} {problem.message}.")
 
 
-def discover(
-    running: Sequence[Process], problems: Problems
-) -> tuple[dict[str, Any] | None, list[HttpdVhost]]:
-    """The evidence's ``httpd`` and the virtual hosts; None and none where there is no httpd."""
+def discover(running: Sequence[Process], problems: Problems) -> HttpdServer | None:
+    """None where there is none. ``running``: what processes.running() found."""
     binary = find_binary(running)
     if binary is None:
-        return None, []
+        return None
     found = masters(running)
     master = found[0] if found else None
     options = command_line(master)
     build = read_build(binary, options)
     if build is None:
         problems.add("httpd_unusable", f"{binary} does not answer to -V, so it was left out.")
-        return None, []
+        return None
     if master is None and not is_file(build.config_path):
         # Debian's apache2-bin alone, which other packages pull in: programs, but no server.
-        return None, []
+        return None
     if len(found) > 1:
         problems.add(
             "httpd_several",
@@ -315,7 +322,7 @@ def discover(
     )
     main = tuple(one for one in config.directives if one.name != "virtualhost")
     error_logs = httpd_logs.Logs(main, known, problems).errors(())
-    return {
+    described = {
         "version": build.version,
         "binary": binary,
         "config_path": build.config_path,
@@ -330,4 +337,5 @@ def discover(
         "limits": _limits(config.directives),
         "real_ip": real_ip_state.httpd(config),
         **httpd_layout.describe(config, control, error_logs),
-    }, vhosts
+    }
+    return HttpdServer(config, vhosts, described)

@@ -93,7 +93,7 @@ def _unit_settings(unit: str) -> Iterator[Wish]:
                     yield Wish(path, number, line, value, None)
 
 
-def _user_of(pid: int) -> tuple[str, frozenset[str]]:
+def user_of(pid: int) -> tuple[str, frozenset[str]]:
     """The name of the user that a process runs as and of his groups, from the host's own files:
     asking a directory service could hang."""
     uid = gid = ""
@@ -197,7 +197,7 @@ def find(processes: Sequence[Process]) -> list[dict[str, Any]]:
         process, soft, hard = acting
         # A reload makes new workers, with the limits of the master that was there before.
         started = min(one.started for one in processes if one.unit == process.unit)
-        user, groups = _user_of(process.pid)
+        user, groups = user_of(process.pid)
         meant = [wish for wish in conf if wish.domain and _is_meant(wish.domain, user, groups)]
         # Of a unit's lines the last is the one that counts.
         settings = list(_unit_settings(process.unit))[-1:] if process.unit else []

@@ -13,7 +13,7 @@ without a lock.
 from __future__ import annotations
 
 import os
-from typing import Sequence
+from typing import Collection, Sequence
 
 from ansible_collections.wpward.wordpress.plugins.module_utils.patience import gather
 from ansible_collections.wpward.wordpress.plugins.module_utils.processes import Process, text_of
@@ -47,7 +47,9 @@ def _evenly(pids: Sequence[int], number: int) -> list[int]:
     return [pids[position * len(pids) // number] for position in range(number)]
 
 
-def _describe(service: str, sizes: dict[int, int], measured: dict[int, int]) -> dict[str, object]:
+def _estimate(sizes: dict[int, int], measured: dict[int, int]) -> dict[str, int | None]:
+    """The ``pss_*`` of processes of these resident sizes. Where not every one was asked, the others
+    are taken to have the same ratio of PSS to resident size."""
     asked = [pid for pid in sizes if pid in measured]
     total: int | None = None
     if asked:
@@ -56,8 +58,6 @@ def _describe(service: str, sizes: dict[int, int], measured: dict[int, int]) -> 
         unknown = sum(size for pid, size in sizes.items() if pid not in measured)
         total = round(known + unknown * share)
     return {
-        "service": service,
-        "count": len(sizes),
         "pss_total": total,
         "pss_mean": round(total / len(sizes)) if total is not None else None,
         "pss_max": max((measured[pid] for pid in asked), default=None),
@@ -65,36 +65,74 @@ def _describe(service: str, sizes: dict[int, int], measured: dict[int, int]) -> 
     }
 
 
-def measure(processes: Sequence[Process], deadline: float) -> tuple[list[dict[str, object]], bool]:
-    """The evidence's ``workers``, one row for each service that runs, in bytes, and whether every
-    process of the sample answered by ``deadline`` (``time.monotonic()``).
+class Sample:
+    """The memory of the workers, and of the database server, as ``read`` has found it.
 
-    Where not every process was asked, ``pss_total`` and ``pss_mean`` take the others to have the
-    sample's ratio of PSS to resident size.
+    ``processes``: what processes.running() found.
     """
-    sizes: dict[str, dict[int, int]] = {}
-    for process in processes:
-        if process.role == "worker" or process.service == "mariadb":
-            size = resident(process.pid)
-            if size is not None:
-                sizes.setdefault(process.service, {})[process.pid] = size
-    largest_first = {
-        service: sorted(found, key=lambda pid, found=found: -found[pid])  # type: ignore[misc]
-        for service, found in sizes.items()
-    }
-    samples = [_evenly(largest_first.get(service, []), MAX_SAMPLE) for service in _SERVICES]
 
-    def ask(answers: list[tuple[int, int]]) -> None:
-        for position in range(MAX_SAMPLE):
-            for sample in samples:
-                if position < len(sample):
-                    size = proportional(sample[position])
-                    if size is not None:
-                        answers.append((sample[position], size))
+    def __init__(self, processes: Sequence[Process]) -> None:
+        self._groups: dict[str, dict[str | None, list[int]]] = {}
+        for process in processes:
+            if process.role == "worker" or process.service == "mariadb":
+                pools = self._groups.setdefault(process.service, {})
+                pools.setdefault(process.pool, []).append(process.pid)
+        self._sizes: dict[str, dict[int, int]] = {}
+        self._measured: dict[int, int] = {}
 
-    answers, complete = gather(ask, deadline)
-    measured = dict(answers)
-    rows = [
-        _describe(service, sizes[service], measured) for service in _SERVICES if service in sizes
-    ]
-    return rows, complete
+    def _asked(self) -> list[list[int]]:
+        """Which processes of each service are asked, of every pool some."""
+        asked: list[list[int]] = []
+        for service, pools in self._groups.items():
+            sizes = self._sizes.get(service, {})
+            asked.append([])
+            for pids in pools.values():
+                largest_first = sorted(
+                    (pid for pid in pids if pid in sizes), key=lambda pid: -sizes[pid]
+                )
+                asked[-1] += _evenly(largest_first, max(MAX_SAMPLE // len(pools), 1))
+        return asked
+
+    def read(self, deadline: float) -> bool:
+        """Ask the kernel; whether every process of the sample answered by ``deadline``
+        (``time.monotonic()``)."""
+        for service, pools in self._groups.items():
+            found = {pid: resident(pid) for pids in pools.values() for pid in pids}
+            sizes = {pid: size for pid, size in found.items() if size is not None}
+            if sizes:
+                self._sizes[service] = sizes
+        samples = self._asked()
+
+        def ask(answers: list[tuple[int, int]]) -> None:
+            for position in range(max(map(len, samples), default=0)):
+                for sample in samples:
+                    if position < len(sample):
+                        size = proportional(sample[position])
+                        if size is not None:
+                            answers.append((sample[position], size))
+
+        answers, complete = gather(ask, deadline)
+        self._measured = dict(answers)
+        return complete
+
+    def rows(self) -> list[dict[str, object]]:
+        """The evidence's ``workers``, one row for each service that runs, in bytes."""
+        return [
+            {
+                "service": service,
+                "count": len(self._sizes[service]),
+                **_estimate(self._sizes[service], self._measured),
+            }
+            for service in _SERVICES
+            if service in self._sizes
+        ]
+
+    def of(self, pids: Collection[int]) -> dict[str, int | None]:
+        """``pss_total``, ``pss_mean``, ``pss_max`` (bytes) and ``sampled`` of some of them."""
+        sizes = {
+            pid: size
+            for service in self._sizes.values()
+            for pid, size in service.items()
+            if pid in pids
+        }
+        return _estimate(sizes, self._measured)

@@ -565,6 +565,61 @@ evidence:
         use as logs (size in bytes, rows as estimated by the server, whether the column they are
         purged by is indexed), C(slow_log).
       type: dict
+    capacity:
+      description:
+        - What the host has for its web stack and what the stack is configured to take; null where
+          no service of it runs. Sizes are bytes.
+      type: dict
+      contains:
+        cpus:
+          description: How many processors the web servers may keep busy, by affinity and quota.
+          type: float
+        memory:
+          description:
+            C(total) memory that the stack can use, what of it is C(available), and C(limited_by),
+            the unit or control group whose limit that is; null where it is the host's own memory.
+          type: dict
+        nofile_ceiling:
+          description: The highest number of open files that systemd can give a service here.
+          type: int
+        services:
+          description:
+            - Each running server. Systemd can restart it by itself where it is C(manageable), else
+              C(refusal) says why not. C(account) is the user of its workers, C(nofile) the lowest
+              and highest soft limit of open files over all of its C(processes), C(worker_pss) the
+              proportional set size of its C(workers), C(memory_limit) the lowest memory limit that
+              holds this service alone, and C(dropin_directory) where systemd reads more settings
+              of its C(unit).
+          type: list
+          elements: dict
+        nginx:
+          description:
+            - What nginx is configured for; null where it does not run. C(workers) is how many run.
+            - C(directives) are the places of these settings in the files, as whole directives;
+              C(events) is the place just behind the events block's opening brace, and C(main) that
+              just before the block.
+          type: dict
+        httpd:
+          description:
+            - The C(values) that are configured for the MPM, what httpd makes of them
+              (C(effective)), and in C(overriding) the file and line of one that httpd reads behind
+              RV(evidence.httpd.conf_file); null where httpd does not run.
+          type: dict
+        php_fpm:
+          description:
+            - Each running php-fpm. In C(include_directory) a file C(zz-wpward.conf) would have the
+              last word about its C(pools); null where there is no such place. C(process_max) is 0
+              for no limit, C(test) the command line that tests the configuration.
+            - Of a pool, null stands for what is not configured; C(memory_limit) is that of
+              php_admin_value. C(workers), C(pss_mean) and C(pss_max) are those of now.
+          type: list
+          elements: dict
+        database:
+          description:
+            - What the database server is configured to take for all connections (C(buffers)), for
+              one (C(per_connection)), how many there can be (C(max_connections)), and its
+              proportional set size (C(pss)); null where that is not known.
+          type: dict
     firewall:
       description: >-
         The packet filter. Its C(manager), which is what the host uses now, V(firewalld) where it
@@ -622,7 +677,7 @@ evidence:
         V(log_format_mismatch), V(log_forgeable), V(log_truncated), V(log_time_budget),
         V(error_log_unread), V(errors_incomplete), V(kernel_log_incomplete), V(database_not_asked),
         V(database_unreachable), V(database_partial), V(packet_filter_unread),
-        V(fail2ban_unread), V(part_failed).
+        V(fail2ban_unread), V(php_fpm_unknown), V(php_fpm_config_unread), V(part_failed).
       type: list
       elements: dict
 """

@@ -37,7 +37,7 @@ if web == "nginx":
     traps = load("nginx_traps").find(config, build, vhosts, find_sites(vhosts, problems))
 else:
     running = load("processes").running()
-    described, vhosts = load("httpd_discovery").discover(running, problems)
+    vhosts = load("httpd_discovery").discover(running, problems).vhosts
     traps = load("httpd_traps").find(vhosts, find_sites(vhosts, problems))
 def ask(method, body):
     connection = http.client.HTTPConnection("127.0.0.1", 80, timeout=20)

@@ -24,6 +24,8 @@ from ansible_collections.wpward.wordpress.plugins.module_utils import (
     packet_filter,
     processes,
 )
+from ansible_collections.wpward.wordpress.plugins.module_utils.httpd_conditions import Known
+from ansible_collections.wpward.wordpress.plugins.module_utils.httpd_config import Config
 from ansible_collections.wpward.wordpress.plugins.module_utils.processes import Process
 
 LOGS = Path(__file__).parent.parent / "fixtures" / "logs"
@@ -165,6 +167,7 @@ def test_every_part_is_accounted_for(host: Host) -> None:
             "firewall",
             "fail2ban",
             "database",
+            "capacity",
             "errors",
             "access",
         )
@@ -315,9 +318,9 @@ def test_a_program_that_a_user_started_is_not_run(
 def test_a_server_that_only_lies_there_serves_nobody(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        httpd_discovery, "discover", lambda *_arguments: ({"running": True, "log_formats": {}}, [])
-    )
+    config = Config("/nowhere/httpd.conf", Known("/nowhere", "2.4.62"))
+    server = httpd_discovery.HttpdServer(config, [], {"running": True, "log_formats": {}})
+    monkeypatch.setattr(httpd_discovery, "discover", lambda *_arguments: server)
     assert host.collect()["sites"] == []
 
 

@@ -8,11 +8,12 @@ import time
 
 from ansible_collections.wpward.wordpress.plugins.module_utils import host_state
 from ansible_collections.wpward.wordpress.plugins.module_utils.processes import running
+from ansible_collections.wpward.wordpress.plugins.module_utils.worker_memory import Sample
 
 
 def test_the_document_is_complete_and_plain() -> None:
     began = time.monotonic()
-    state = host_state.collect(running(), [8443], began + 10)
+    state = host_state.collect(Sample(running()), [8443], began + 10)
     assert time.monotonic() - began < 5
     assert json.loads(json.dumps(state)) == state
     assert set(state) == {
@@ -33,6 +34,6 @@ def test_the_document_is_complete_and_plain() -> None:
 
 
 def test_without_time_it_says_what_is_missing() -> None:
-    state = host_state.collect(running(), [], time.monotonic() - 1)
+    state = host_state.collect(Sample(running()), [], time.monotonic() - 1)
     assert "connections" in state["incomplete"]
     assert state["memory"]["total"] > 0

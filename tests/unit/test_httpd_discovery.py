@@ -99,7 +99,8 @@ class Host:
         path.chmod(0o755)
 
     def discover(self, *running: Process) -> tuple[dict[str, Any] | None, list[Any]]:
-        return discover(running, self.problems)
+        found = discover(running, self.problems)
+        return (found.described, list(found.vhosts)) if found else (None, [])
 
     @property
     def told(self) -> list[str]:
@@ -126,7 +127,7 @@ def test_without_httpd(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(httpd_discovery, "_BINARIES", (str(tmp_path / "httpd"),))
     problems = Problems()
     assert find_binary([]) is None
-    assert discover([], problems) == (None, [])
+    assert discover([], problems) is None
     assert problems.describe() == []
 
 

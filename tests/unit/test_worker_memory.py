@@ -13,7 +13,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils import processes,
 from ansible_collections.wpward.wordpress.plugins.module_utils.processes import Process
 from ansible_collections.wpward.wordpress.plugins.module_utils.worker_memory import (
     MAX_SAMPLE,
-    measure,
+    Sample,
 )
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -41,9 +41,9 @@ def _add(proc: Path, pid: int, resident: int, pss: int | None) -> None:
 
 
 def _rows(processes_: list[Process]) -> list[dict[str, Any]]:
-    rows, complete = measure(processes_, time.monotonic() + 5)
-    assert complete
-    return rows
+    sample = Sample(processes_)
+    assert sample.read(time.monotonic() + 5)
+    return sample.rows()
 
 
 def test_each_service_by_itself(proc: Path) -> None:
@@ -129,7 +129,9 @@ def test_a_process_that_hangs_does_not_hold_the_probe(
 
     monkeypatch.setattr(worker_memory, "proportional", proportional)
     began = time.monotonic()
-    rows, complete = measure([_process(10), _process(11)], began + 0.1)
+    sample = Sample([_process(10), _process(11)])
+    complete = sample.read(began + 0.1)
+    rows = sample.rows()
     assert time.monotonic() - began < 3
     assert not complete
     assert (rows[0]["count"], rows[0]["sampled"], rows[0]["pss_total"]) == (2, 1, 60 << 20)
