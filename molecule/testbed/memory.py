@@ -9,41 +9,25 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
-from testbed import podman
 from testbed.shell import TestbedError
 
 # With less a host does not boot in time: MariaDB alone has 85 MiB.
 LEAST = 256 << 20
 _UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-_FILES = """
-cd /sys/fs/cgroup
-if [ -e memory/memory.limit_in_bytes ]; then
-    cd memory
-    echo limit "$(cat memory.limit_in_bytes)"
-    echo used "$(cat memory.usage_in_bytes)"
-    echo max "$(cat memory.failcnt)"
-    cat memory.oom_control
-else
-    echo limit "$(cat memory.max)"
-    echo used "$(cat memory.current)"
-    cat memory.events
-fi
-"""
 
 
 @dataclass(frozen=True)
 class Counters:
     """What the kernel says of a host's memory.
 
-    limit (None: without) and used are bytes, the latter with page cache. at_limit is how often
-    memory had to be taken from somebody because of the limit, oom_kills how many processes were
-    killed since the host was started.
+    limit (None: without) and used are bytes, the latter with page cache; oom_kills is the number of
+    processes that were killed for want of memory since the host was started.
     """
 
     limit: int | None
     used: int
-    at_limit: int
     oom_kills: int
 
 
@@ -62,19 +46,26 @@ def limit_arguments(memory: str | None) -> list[str]:
     return ["--memory", memory, "--memory-swap", memory]
 
 
-def parse(text: str) -> Counters:
-    """Counters from what the files of a memory cgroup of either version hold."""
-    values = dict(line.split(" ", 1) for line in text.splitlines())
-    limit = values["limit"]
-    # Version 1 has no word for "none": it says the largest multiple of a page.
-    unlimited = limit == "max" or int(limit) >= 1 << 62
-    return Counters(
-        limit=None if unlimited else int(limit),
-        used=int(values["used"]),
-        at_limit=int(values["max"]),
-        oom_kills=int(values["oom_kill"]),
-    )
+def read(root: Path) -> Counters:
+    """Counters of the memory cgroup, of either version, that is mounted below root."""
+    if (root / "memory" / "memory.limit_in_bytes").exists():
+        folder, names = root / "memory", ("memory.usage_in_bytes", "memory.oom_control")
+        # It has no word for "none": it says the largest multiple of a page.
+        limit = int((folder / "memory.limit_in_bytes").read_text())
+        unlimited = limit >= 1 << 62
+    else:
+        folder, names = root, ("memory.current", "memory.events")
+        text = (folder / "memory.max").read_text().strip()
+        unlimited = text == "max"
+        limit = 0 if unlimited else int(text)
+    used, events = ((folder / name).read_text() for name in names)
+    counts = dict(line.split() for line in events.splitlines())
+    return Counters(None if unlimited else limit, int(used), int(counts["oom_kill"]))
 
 
-def counters(container: str) -> Counters:
-    return parse(podman.execute(container, ["sh", "-c", _FILES]))
+def counters(pid: int) -> Counters:
+    """Counters of a host by the number of its init.
+
+    They are read from outside: a host without memory may be unable to start a program.
+    """
+    return read(Path(f"/proc/{pid}/root/sys/fs/cgroup"))

@@ -260,18 +260,21 @@ def test_memory_is_a_size_and_comes_without_swap() -> None:
         memory.limit_arguments("255m")
 
 
-def test_memory_is_counted_alike_by_both_versions_of_cgroups() -> None:
-    one = memory.parse(
-        "limit 734003200\nused 226000896\nmax 12\noom_kill_disable 0\nunder_oom 0\noom_kill 3\n"
-    )
-    two = memory.parse(
-        "limit 734003200\nused 226000896\n"
-        "low 0\nhigh 0\nmax 12\noom 4\noom_kill 3\noom_group_kill 0\n"
-    )
-    assert one == two == memory.Counters(734003200, 226000896, at_limit=12, oom_kills=3)
-    without = "used 1\nmax 0\noom_kill 0\n"
-    assert memory.parse(f"limit 9223372036854771712\n{without}").limit is None
-    assert memory.parse(f"limit max\n{without}").limit is None
+def test_memory_is_counted_alike_by_both_versions_of_cgroups(tmp_path: Path) -> None:
+    def write(folder: str, **files: str) -> Path:
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (tmp_path / folder / f"memory.{name}").write_text(f"{text}\n")
+        return tmp_path / folder.split("/")[0]
+
+    killed = "oom_kill_disable 0\nunder_oom 0\noom_kill 3"
+    one = write("v1/memory", limit_in_bytes="734003200", usage_in_bytes="9", oom_control=killed)
+    killed = "low 0\nhigh 0\nmax 12\noom 4\noom_kill 3\noom_group_kill 0"
+    two = write("v2", max="734003200", current="9", events=killed)
+    assert memory.read(one) == memory.read(two) == memory.Counters(734003200, 9, oom_kills=3)
+    write("v1/memory", limit_in_bytes="9223372036854771712")
+    write("v2", max="max")
+    assert memory.read(one) == memory.read(two) == memory.Counters(None, 9, oom_kills=3)
 
 
 def test_a_host_with_other_memory_is_made_anew() -> None:
