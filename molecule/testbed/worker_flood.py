@@ -7,7 +7,6 @@ Everything is watched from outside, since a host that has run out of memory cann
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -69,10 +68,10 @@ def raise_workers(host: hosts.Host, count: int) -> None:
 
 def _processes(host: hosts.Host) -> Iterator[Path]:
     """/proc of this machine, of the host's processes only."""
-    space = os.readlink(f"/proc/{host.pid}/ns/pid")
+    space = Path(f"/proc/{host.pid}/ns/pid").readlink()
     for process in Path("/proc").glob("[1-9]*"):
         with suppress(OSError):
-            if os.readlink(process / "ns" / "pid") == space:
+            if (process / "ns" / "pid").readlink() == space:
                 yield process
 
 
