@@ -39,6 +39,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "checks": {"type": "dict", "default": {}},
                 "seen": {"type": "dict", "default": {}},
                 "notes": {"type": "list", "elements": "str", "default": []},
+                "capacity_plan": {"type": "dict", "default": {}},
+                "database_tables": {"type": "list", "elements": "dict", "default": []},
+                "recorder_plan": {"type": "dict", "default": {}},
             }
         )
         host = variables["inventory_hostname"]

@@ -62,6 +62,22 @@ options:
     type: list
     elements: str
     default: []
+  capacity_plan:
+    description: What the filter P(wpward.wordpress.capacity_plan#filter) made of the evidence.
+    version_added: 0.3.0
+    type: dict
+    default: {}
+  database_tables:
+    description: What M(wpward.wordpress.log_tables) returned, a dictionary per table.
+    version_added: 0.3.0
+    type: list
+    elements: dict
+    default: []
+  recorder_plan:
+    description: What role P(wpward.wordpress.recorder#role) sets on the host.
+    version_added: 0.3.0
+    type: dict
+    default: {}
 attributes:
   check_mode:
     description: Writes the report in check mode as well; it changes no server.

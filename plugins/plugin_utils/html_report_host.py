@@ -18,6 +18,10 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils.html_report_detai
     sections,
     table,
 )
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.html_report_repairs import (
+    capacity,
+    log_tables,
+)
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.html_report_values import (
     NOTHING,
     count,
@@ -262,6 +266,8 @@ def host_view(document: Mapping[str, Any], anchor: str, file: str) -> dict[str, 
         "undone": outcome in _UNDONE,
         "undo": _undo(document) if changes else "",
         "notes": texts(document.get("notes")),
+        "capacity": capacity(document),
+        "log_tables": log_tables(document),
         "checks": checks,
         "sections": sections(document),
     }

@@ -82,6 +82,9 @@ def host_document(
     checks: Mapping[str, Any] | None,
     seen: Mapping[str, Any] | None = None,
     notes: list[str] | None = None,
+    capacity_plan: Mapping[str, Any] | None = None,
+    database_tables: list[dict[str, Any]] | None = None,
+    recorder_plan: Mapping[str, Any] | None = None,
     written: float | None = None,
 ) -> dict[str, Any]:
     """Put the document together.
@@ -97,6 +100,9 @@ def host_document(
         checks: what the filter ``verify_result`` returned.
         seen: what ``http_checks`` returned, by vantage.
         notes: sentences of the remedies for the operator.
+        capacity_plan: what the filter ``capacity_plan`` made of the evidence.
+        database_tables: what ``log_tables`` returned, a dictionary per table.
+        recorder_plan: what role recorder is about to set, or has set.
         written: seconds since the epoch; now, unless given.
     """
     moment = time.gmtime(time.time() if written is None else written)
@@ -112,4 +118,7 @@ def host_document(
         "remedies": {role: _remedy(result) for role, result in remedies.items()},
         "checks": _checks(checks, seen),
         "notes": notes or [],
+        "capacity_plan": capacity_plan or None,
+        "database_tables": database_tables or None,
+        "recorder_plan": recorder_plan or None,
     }

@@ -280,6 +280,40 @@ def test_a_day_of_samples_keeps_its_worst_moment_and_few_points() -> None:
     assert line.count("L") < 500 and re.search(r" 0\.0(L|$)", line)
 
 
+def test_the_arithmetic_of_the_workers_can_be_read_line_by_line() -> None:
+    text = page_of(samples.attacked()).text
+    part = " ".join(text[text.index("Workers and open files that fit") :].split())
+    for words in (
+        "minus the system's reserve -512 MiB 25 %",
+        "leaves for workers 1.1 GiB",
+        "php-fpm, pool www pm.max_children 40 → 16 61 MiB 40 workers of 61 MiB would take 2.4 GiB",
+        "nginx worker_processes auto, kept",
+        "nginx 1,024 to 8,192 → 16,384 nginx.service",
+        "php-fpm 1,024 → 16,384",
+        "mariadb 20,000, kept",
+        "all workers together take about 977 MiB",
+    ):
+        assert words in part
+    undone = {**samples.attacked(), "outcome": "rolled_back"}
+    assert "Workers and open files that would fit" in page_of(undone).text
+
+
+def test_what_was_done_to_log_tables_is_told_row_by_row() -> None:
+    text = page_of(samples.attacked()).text
+    part = " ".join(text[text.index("Log tables in the database") :].split())
+    assert "blog.wp_aiowps_audit_log" in part
+    assert "503,112 created 480,200 22,912 0.3 s" in part
+
+
+def test_a_role_that_did_not_run_has_no_part_of_the_page() -> None:
+    document = samples.attacked()
+    for name in ("capacity_plan", "database_tables"):
+        document[name] = None
+    text = page_of(document).text
+    assert "Workers and open files" not in text
+    assert "Log tables in the database" not in text
+
+
 def test_failed_checks_come_before_what_was_asked() -> None:
     text = page_of(samples.aftermath()).text
     assert "380 checks hold, 2 do not" in text

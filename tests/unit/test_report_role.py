@@ -22,6 +22,14 @@ PLAY = """
       ansible.builtin.set_fact:
         probe_evidence: "{{ lookup('ansible.builtin.file', evidence) | from_json }}"
         probe_plan: "{{ lookup('ansible.builtin.file', plan) | from_json }}"
+    - name: Pretend that two roles ran on one of them
+      ansible.builtin.set_fact:
+        capacity_plan: "{{ lookup('ansible.builtin.file', capacity) | from_json }}"
+        capacity_result: {changed: true, files: [{path: /etc/x, action: created}]}
+        capacity_notes: [n1]
+        database_tables: [{schema: blog, table: wp_log, rows: 70, deleted: 50, remaining: 20}]
+        recorder_plan: {program: atop}
+      when: inventory_hostname == 'web2'
     - name: Report
       ansible.builtin.include_role:
         name: wpward.wordpress.report
@@ -50,12 +58,22 @@ PLAN = {
     ],
     "remedies": [],
 }
+CAPACITY = {
+    "refusal": "",
+    "workers": [
+        {"service": "php-fpm", "pool": "www", "setting": "pm.max_children", "before": 40}
+        | {"after": 16, "each": 1, "reason": "16 fit."},
+        {"service": "nginx", "pool": None, "setting": "worker_processes", "before": "auto"}
+        | {"after": "auto", "each": None, "reason": "r"},
+    ],
+}
 
 
 def run(folder: Path, reports: Path, *arguments: str) -> str:
     (folder / "play.yml").write_text(PLAY)
     (folder / "evidence.json").write_text(json.dumps(EVIDENCE))
     (folder / "plan.json").write_text(json.dumps(PLAN))
+    (folder / "capacity.json").write_text(json.dumps(CAPACITY))
     variables = {
         # No host is ever asked anything: a connection that does not exist would fail at once.
         "ansible_connection": "ssh",
@@ -63,6 +81,7 @@ def run(folder: Path, reports: Path, *arguments: str) -> str:
         "wpward_report_directory": str(reports),
         "evidence": str(folder / "evidence.json"),
         "plan": str(folder / "plan.json"),
+        "capacity": str(folder / "capacity.json"),
     }
     done = subprocess.run(
         [
@@ -91,6 +110,17 @@ def test_a_run_in_check_mode_leaves_one_page_and_touches_no_host(tmp_path: Path)
     assert document["evidence"] == EVIDENCE
     assert document["plan"] == PLAN
     assert (document["outcome"], document["run"], document["checks"]) == ("probed", None, None)
+    assert document["capacity_plan"] == CAPACITY
+    assert document["recorder_plan"] == {"program": "atop"}
+    assert document["database_tables"][0]["deleted"] == 50
+    assert document["remedies"]["capacity"]["changed"] is True
+    assert document["notes"] == ["n1"]
+    without = json.loads((directory / "web1.json").read_text())
+    for name in ("capacity_plan", "database_tables", "recorder_plan"):
+        assert without[name] is None
+    assert output.count("workers  php-fpm www: pm.max_children 40 -> 16; 16 fit.") == 1
+    assert "worker_processes" not in output
+    assert output.count("table    blog.wp_log: 70 rows, 50 deleted, 20 remain") == 1
     page = (directory / "report.html").read_text()
     assert page.count('<section class="host"') == 3
     assert "It failed or could not be reached" in page

@@ -1,0 +1,133 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the roles capacity, database and recorder worked out for a host, for the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.html_report_details import table
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.html_report_values import (
+    NOTHING,
+    count,
+    mapping,
+    number,
+    rows,
+    size,
+    span,
+)
+
+_UNKNOWN_BEFORE = "?"
+
+
+def _text(value: object) -> str:
+    """A number or a word as it is; a dash where there is none."""
+    return NOTHING if value is None or value == "" else str(value)
+
+
+def _change(before: object, after: object) -> str:
+    """``40 → 12``; one value alone where it stays."""
+    if before == after or after is None:
+        return f"{_text(before)}, kept"
+    return f"{_text(before)} → {_text(after)}"
+
+
+def _of(service: object, pool: object) -> str:
+    return f"{_text(service)}, pool {pool}" if pool else _text(service)
+
+
+def _open_files(document: Mapping[str, Any], plan: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """(service, before and after, unit) for each service that the plan is about."""
+    seen = {
+        str(one.get("service")): mapping(one.get("nofile"))
+        for one in rows(mapping(mapping(document.get("evidence")).get("capacity")).get("services"))
+    }
+    lines = []
+    for service in rows(plan.get("services")):
+        limits = seen.get(str(service.get("service")), {})
+        lowest, highest = number(limits.get("lowest")), number(limits.get("highest"))
+        before = count(lowest) if lowest is not None else _UNKNOWN_BEFORE
+        if highest is not None and highest != lowest:
+            before += f" to {count(highest)}"
+        wanted = number(service.get("nofile"))
+        after = before if wanted is None else count(wanted)
+        lines.append(
+            (_text(service.get("service")), _change(before, after), _text(service.get("unit")))
+        )
+    return lines
+
+
+def capacity(document: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The arithmetic, the workers and the open files that follow from it; None where role capacity
+    did not run."""
+    plan = mapping(document.get("capacity_plan"))
+    if not plan:
+        return None
+    predicted = mapping(plan.get("predicted")).get("bytes")
+    arithmetic = table(
+        "The arithmetic",
+        ("What", "Memory", "How"),
+        (
+            (_text(one.get("what")), size(one.get("bytes")), _text(one.get("how")))
+            for one in rows(plan.get("arithmetic"))
+        ),
+        (1,),
+    )
+    workers = table(
+        "Workers",
+        ("Service", "Setting", "Before → after", "Each takes", "Why"),
+        (
+            (
+                _of(one.get("service"), one.get("pool")),
+                _text(one.get("setting")),
+                _change(one.get("before"), one.get("after")),
+                size(one.get("each")),
+                _text(one.get("reason")),
+            )
+            for one in rows(plan.get("workers"))
+        ),
+        (3,),
+    )
+    files = table(
+        "Open files of each process",
+        ("Service", "Before → after", "Unit"),
+        _open_files(document, plan),
+    )
+    return {
+        "refusal": plan.get("refusal") or "",
+        "predicted": size(predicted) if number(predicted) else "",
+        "tables": [one for one in (arithmetic, workers, files) if one["rows"]],
+    }
+
+
+def _index(row: Mapping[str, Any]) -> str:
+    index = row.get("index")
+    if isinstance(index, bool):
+        return "yes" if index else "no"
+    return _text(index)
+
+
+def log_tables(document: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What was done to the plugins' log tables; None where role database found none or did not
+    run."""
+    found = rows(document.get("database_tables"))
+    if not found:
+        return None
+    return table(
+        "",
+        ("Table", "Plugin", "Rows", "Index", "Deleted", "Remaining", "Longest batch", "Why"),
+        (
+            (
+                f"{one.get('schema')}.{one.get('table')}",
+                _text(one.get("plugin")),
+                count(one.get("rows")),
+                _index(one),
+                count(one.get("deleted")),
+                count(one.get("remaining")),
+                span(one.get("longest_batch")),
+                _text(one.get("reason")),
+            )
+            for one in found
+        ),
+        (2, 4, 5, 6),
+    )
