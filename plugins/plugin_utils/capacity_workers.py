@@ -1,0 +1,307 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the memory of a host is for, read from its evidence, line by line.
+
+Everything but PHP's workers is taken off first: what remains is divided among those by
+worker_budget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.capacity_settings import Settings
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import (
+    percent,
+    plural,
+    quote,
+    size,
+)
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.worker_budget import Workers
+
+Row = Mapping[str, Any]
+
+_MIB = 1 << 20
+
+SMALLEST = 8 * _MIB
+"""PSS below which no PHP worker is believed. One that has just been started has 2 MiB; after some
+requests for the bare pages of WordPress 6.1 it had 9 to 11 MiB among five workers of php-fpm 8.2,
+measured, and each plugin adds to that."""
+
+_LARGEST_COUNTS = 0.8
+"""Workers grow towards the largest of them: most of that is what each has to be taken for."""
+
+_DATABASE_ITSELF = 64 * _MIB
+"""What mariadbd takes beside its buffers: 87 MiB with little in them (PSS, MariaDB 10.11)."""
+
+_PHP_LIMIT = 128 * _MIB
+"""PHP's own memory_limit where a pool sets none."""
+_UNLIMITED = 256 * _MIB
+"""A worker without a memory_limit: what WordPress itself asks for in its administration."""
+
+_FRONT_SHARE = 4
+"""Web servers that leave PHP to others get at most this part (one fourth) of the memory."""
+
+
+@dataclass(frozen=True)
+class Front:
+    """httpd's processes where PHP runs elsewhere. threads: of one process. most: processes that
+    its share of the memory carries."""
+
+    requests: int
+    threads: int
+    each: int
+    most: int
+
+    @property
+    def processes(self) -> int:
+        """At the maximum of requests."""
+        return -(-self.requests // self.threads)
+
+
+@dataclass
+class Budget:
+    """lines: the arithmetic, from the memory down to what is left for PHP's workers (bytes)."""
+
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    left: int = 0
+    front: Front | None = None
+    nginx: int = 0
+
+    def note(self, what: str, number: int, how: str) -> None:
+        """A line of it."""
+        self.lines.append({"what": what, "bytes": number, "how": how})
+
+    def take(self, what: str, number: int, how: str) -> None:
+        """A line that takes something off."""
+        self.left -= number
+        self.note(f"less {what}", number, how)
+
+
+def make_budget(evidence: Row, settings: Settings) -> Budget:
+    """What is left for PHP's workers, and how that comes about."""
+    capacity = evidence["capacity"]
+    memory = capacity["memory"]
+    budget = Budget(left=memory["total"])
+    limited = memory.get("limited_by")
+    budget.note(
+        "usable memory",
+        memory["total"],
+        f"the limit of {quote(limited)}, which is less than the host has"
+        if limited
+        else "all that the host has (MemTotal)",
+    )
+    reserve = int(memory["total"] * settings.reserve)
+    budget.take(
+        "the reserve for the system",
+        reserve,
+        f"{percent(float(settings.reserve))} of it (wpward_capacity_reserve): kernel, files kept "
+        "in memory, logins, cron, backups",
+    )
+    _take_others(budget, capacity, reserve)
+    _take_database(budget, capacity)
+    _take_nginx(budget, capacity)
+    _take_front(budget, evidence)
+    budget.left = max(budget.left, 0)
+    budget.note("left for PHP workers", budget.left, "what remains")
+    return budget
+
+
+def _take_others(budget: Budget, capacity: Row, reserve: int) -> None:
+    memory = capacity["memory"]
+    if memory.get("available") is None:
+        return
+    used = max(memory["total"] - memory["available"], 0)
+    stack = sum(
+        row["workers"] * (row.get("worker_pss") or {}).get("mean", 0)
+        for row in capacity["services"]
+        if row["service"] != "mariadb"
+    )
+    others = used - stack - _database_now(capacity)
+    if others > reserve:
+        budget.take(
+            "other programs",
+            others - reserve,
+            f"{size(used)} are in use now; without nginx, httpd, php-fpm and the database that is "
+            f"{size(others)}, which is so much more than the reserve",
+        )
+
+
+def _database_now(capacity: Row) -> int:
+    found = (capacity.get("database") or {}).get("pss")
+    if found is None:
+        rows = (row for row in capacity["services"] if row["service"] == "mariadb")
+        found = next(((row.get("worker_pss") or {}).get("mean") for row in rows), None)
+    return int(found or 0)
+
+
+def _take_database(budget: Budget, capacity: Row) -> None:
+    now = _database_now(capacity)
+    buffers = (capacity.get("database") or {}).get("buffers")
+    if buffers is None or now >= buffers + _DATABASE_ITSELF:
+        if now:
+            budget.take("the database", now, "its PSS now")
+        return
+    budget.take(
+        "the database",
+        buffers + _DATABASE_ITSELF,
+        f"the buffers that it is configured with ({size(buffers)}) and "
+        f"{size(_DATABASE_ITSELF)} for the program itself; its PSS now is {size(now)}",
+    )
+
+
+def _take_nginx(budget: Budget, capacity: Row) -> None:
+    row = service_row(capacity, "nginx")
+    pss = (row.get("worker_pss") or {}).get("mean")
+    workers = row.get("workers") or 0
+    if pss and workers:
+        budget.nginx = workers * pss
+        budget.take("nginx", workers * pss, f"{plural(workers, 'worker')} of {size(pss)} now (PSS)")
+
+
+def runs_php(evidence: Row) -> bool:
+    """Whether httpd's own processes run PHP."""
+    httpd = evidence.get("httpd") or {}
+    names = httpd.get("modules") or ()
+    mpm = (evidence["capacity"].get("httpd") or {}).get("mpm")
+    return mpm == "prefork" and any(str(name).startswith("php") for name in names)
+
+
+def _take_front(budget: Budget, evidence: Row) -> None:
+    capacity = evidence["capacity"]
+    httpd = capacity.get("httpd") or {}
+    pss = service_row(capacity, "httpd").get("worker_pss")
+    requests = (httpd.get("effective") or {}).get("max_request_workers")
+    if runs_php(evidence) or not pss or not requests:
+        return
+    threads = 1
+    if httpd["mpm"] != "prefork":
+        threads = httpd["effective"].get("threads_per_child") or 25
+    each = _believed(pss["mean"], pss["max"], _MIB)
+    most = max(max(budget.left, 0) // _FRONT_SHARE // each, 2)
+    front = Front(requests, threads, each, most)
+    budget.front = front
+    # A little more than the share is not worth a restart.
+    fits = front.processes * 10 <= most * 11
+    processes = front.processes if fits else most
+    each_thread = "" if threads == 1 else f" (MaxRequestWorkers {requests}, {threads} threads each)"
+    budget.take(
+        "httpd",
+        processes * each,
+        f"{plural(processes, 'process')} of {size(each)} (PSS){each_thread}"
+        if fits
+        else f"{plural(processes, 'process')} of {size(each)} (PSS), one fourth of what is left: "
+        f"the {front.processes} that are allowed would take {size(front.processes * each)}",
+    )
+
+
+def service_row(capacity: Row, service: str) -> Row:
+    """The first of a service's rows; empty where it does not run."""
+    return next((row for row in capacity["services"] if row["service"] == service), {})
+
+
+def php_workers(evidence: Row, settings: Settings) -> list[Workers]:
+    """Every maximum of PHP workers on the host."""
+    capacity = evidence["capacity"]
+    connection = (capacity.get("database") or {}).get("per_connection") or 0
+    found = []
+    if runs_php(evidence):
+        found.append(_of_httpd(capacity, settings, connection))
+    for master in capacity.get("php_fpm") or ():
+        row = _row_of(capacity, master["unit"])
+        known = [one["pss_mean"] for one in master["pools"] if one.get("pss_mean")]
+        fixed = _refusal(row) or _no_place(master)
+        found += [
+            Workers(
+                service="php-fpm",
+                unit=master["unit"],
+                pool=pool["name"],
+                setting="pm.max_children",
+                current=pool["max_children"],
+                connection=connection,
+                weight=settings.weight(pool["name"]),
+                limit=row.get("memory_limit"),
+                fixed=fixed,
+                **_size_of_pool(pool, known, row, connection),
+            )
+            for pool in master["pools"]
+        ]
+    return [one for one in found if one.current > 0]
+
+
+def _of_httpd(capacity: Row, settings: Settings, connection: int) -> Workers:
+    row = service_row(capacity, "httpd")
+    httpd = capacity["httpd"]
+    pss = row.get("worker_pss") or {}
+    each = _believed(pss.get("mean"), pss.get("max"), SMALLEST)
+    overriding = httpd.get("overriding")
+    return Workers(
+        service="httpd",
+        unit=row.get("unit"),
+        pool=None,
+        setting="MaxRequestWorkers",
+        current=httpd["effective"]["max_request_workers"],
+        each=each,
+        how=_how(pss.get("mean"), pss.get("max"), each),
+        grown=max(each, _PHP_LIMIT) + connection,
+        connection=connection,
+        weight=settings.weight("httpd"),
+        limit=row.get("memory_limit"),
+        fixed=_refusal(row)
+        or (f"httpd reads {quote(overriding)} after any file of ours" if overriding else ""),
+    )
+
+
+def _row_of(capacity: Row, unit: str | None) -> Row:
+    rows = [row for row in capacity["services"] if row["service"] == "php-fpm"]
+    return next((row for row in rows if row.get("unit") == unit), {})
+
+
+def _refusal(row: Row) -> str:
+    if row.get("manageable", True):
+        return ""
+    return quote(row.get("refusal") or f"systemd cannot restart {row['service']} by itself")
+
+
+def _no_place(master: Row) -> str:
+    if master.get("include_directory"):
+        return ""
+    return f"{quote(master['config_path'])} includes no directory in which a file would come last"
+
+
+def _size_of_pool(pool: Row, known: Sequence[int], row: Row, connection: int) -> dict[str, Any]:
+    mean, largest = pool.get("pss_mean"), pool.get("pss_max")
+    where = ""
+    if not mean and known:
+        mean = largest = sum(known) // len(known)
+        where = "no worker of this pool runs now, so as in the other pools: "
+    elif not mean:
+        pss = row.get("worker_pss") or {}
+        mean, largest = pss.get("mean"), pss.get("max")
+    each = _believed(mean, largest, SMALLEST)
+    limit = pool.get("memory_limit")
+    if limit is None:
+        limit = _PHP_LIMIT
+    elif limit <= 0:
+        limit = _UNLIMITED
+    return {
+        "each": each,
+        "how": where + _how(mean, largest, each),
+        "grown": max(each, limit) + connection,
+    }
+
+
+def _believed(mean: int | None, largest: int | None, least: int) -> int:
+    return max(mean or 0, int((largest or 0) * _LARGEST_COUNTS), least)
+
+
+def _how(mean: int | None, largest: int | None, each: int) -> str:
+    if not mean:
+        return "none was measured; the least that a PHP worker has"
+    seen = f"PSS {size(mean)} on average, {size(largest or mean)} the largest"
+    if each == mean:
+        return f"{seen}: the average"
+    if each == SMALLEST and each > (largest or mean) * _LARGEST_COUNTS:
+        return f"{seen}: they have hardly worked yet, so the least that a PHP worker has"
+    return f"{seen}: {percent(_LARGEST_COUNTS)} of the largest"
