@@ -660,6 +660,121 @@ evidence:
             C(backend) as configured, the C(logs) that exist, and each C(failregex).
           type: list
           elements: dict
+    recorder:
+      description: The program that records processes, memory and I/O, and what it recorded.
+      type: dict
+      contains:
+        program:
+          description: >-
+            V(atop), V(sysstat) or V(pcp), the one that runs or else one that is installed; null
+            where none is. What pcp recorded is not read.
+          type: str
+        unit:
+          description: Its systemd unit; of sysstat the timer that makes it record.
+          type: str
+          sample: atop.service
+        active:
+          description: Whether it records.
+          type: bool
+        enabled:
+          description: Whether it starts with the host.
+          type: bool
+        interval:
+          description: Seconds from one sample to the next; null where that is not known.
+          type: int
+        kept_days:
+          description: Days for which it keeps its files; null where that is not known.
+          type: int
+        wpward:
+          description: Whether this collection has set it up.
+          type: bool
+        directory:
+          description: Where its files are.
+          type: str
+          sample: /var/log/atop
+        bytes_per_day:
+          description: >-
+            Size of the largest file of the last seven whole days; null where there is none.
+          type: int
+        mount:
+          description: Where the file system is mounted that the files lie on, or would lie on.
+          type: str
+        disk_available:
+          description: Bytes that it has left for other users than root.
+          type: int
+        samples:
+          description: >-
+            What was recorded in the window, oldest first, 1500 at most; of more, the one with the
+            highest load of several neighbours. C(at); C(load) of one minute; C(cpu_busy) of all
+            processors and C(io_busy) of the busiest disk, as shares (0 to 1) of the time since the
+            sample before, null right after a start; C(processes) (of sysstat tasks, threads among
+            them); C(running), tasks that ran or waited for a processor; C(memory_available) and
+            C(swap_used) in bytes; C(web_workers), processes of php-fpm and httpd that are not
+            root's. What a recorder does not write is null.
+          type: list
+          elements: dict
+    log_rotation:
+      description: >-
+        The sections of logrotate's configuration that rotate access logs of the virtual hosts. None
+        where logrotate is not installed.
+      type: list
+      elements: dict
+      contains:
+        file:
+          description: Real path of the file that holds it.
+          type: str
+          sample: /etc/logrotate.d/nginx
+        sha256:
+          description: Checksum of that file as read.
+          type: str
+        patterns:
+          description: The logs that the section names, as they stand there.
+          type: list
+          elements: str
+        logs:
+          description: The access logs among them.
+          type: list
+          elements: str
+        server:
+          description: V(nginx) or V(httpd).
+          type: str
+        frequency:
+          description: V(hourly), V(daily), V(weekly), V(monthly), V(yearly) or V(size).
+          type: str
+        period_days:
+          description: Days from one rotation to the next; with a size, as the logs grow now.
+          type: float
+        rotate:
+          description: How many rotated files are kept; negative for all.
+          type: int
+        kept_days:
+          description: For how many days that makes; null for ever.
+          type: int
+        compress:
+          description: Whether rotated files are compressed.
+          type: bool
+        edit:
+          description: >-
+            Where the number of files stands (C(offset) and C(length) in bytes), and the text
+            C(before) that has to be written with it where it does not stand there yet.
+          type: dict
+        max_age:
+          description: >-
+            C(value), C(offset) and C(length) of C(maxage), which removes files by their days; null
+            where the section has none.
+          type: dict
+        bytes_per_day:
+          description: What the rotated logs of one day take up on the disk, estimated.
+          type: int
+        refusal:
+          description: What logrotate has against the file as it is, one sentence; null for nothing.
+          type: str
+        mount:
+          description: Where the file system of the logs is mounted.
+          type: str
+        disk_available:
+          description: Bytes that it has left for other users than root.
+          type: int
     budget:
       description: The parts of the probe, the C(seconds) each took, and whether it was C(complete).
       type: list
@@ -667,7 +782,8 @@ evidence:
     problems:
       description: >-
         What is missing or could not be read, as C(id) and one sentence (C(message)). Ids:
-        V(systemd_missing), V(server_not_roots), V(web_server_not_found), V(nginx_unusable),
+        V(systemd_missing), V(server_not_roots), V(recorder_incomplete), V(web_server_not_found),
+        V(nginx_unusable),
         V(nginx_not_running),
         V(nginx_several), V(nginx_config_invalid), V(nginx_config_unread), V(nginx_files_differ),
         V(httpd_unusable), V(httpd_not_running), V(httpd_several), V(httpd_config_invalid),

@@ -168,6 +168,8 @@ def test_every_part_is_accounted_for(host: Host) -> None:
             "fail2ban",
             "database",
             "capacity",
+            "recorder",
+            "log_rotation",
             "errors",
             "access",
         )
