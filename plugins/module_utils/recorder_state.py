@@ -22,6 +22,8 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.timed_command imp
 
 PROC = "/proc"
 SYSTEMD = "/etc/systemd/system"
+SETTINGS = "/etc/default/wpward-atop"
+"""What our drop-in makes atop's unit read behind its own settings."""
 DROP_IN = "wpward.conf"
 _ATOP, _SYSSTAT, _PCP = "atop", "sysstat", "pcp"
 _UNITS = {_ATOP: "atop.service", _SYSSTAT: "sysstat-collect.timer", _PCP: "pmlogger.service"}
@@ -133,6 +135,17 @@ class _Recorder:
         self.directory = sysstat_log.directory(values.get("SA_DIR"))
 
 
+def _ours(recorder: _Recorder) -> dict[str, int | None] | None:
+    """What an earlier run has set; None where none has."""
+    if not is_file(f"{SYSTEMD}/{recorder.unit}.d/{DROP_IN}"):
+        return None
+    values = assignments(text_of(SETTINGS) or "")
+    return {
+        "interval": _number(values.get("LOGINTERVAL")),
+        "kept_days": _number(values.get("LOGGENERATIONS")),
+    }
+
+
 def _size(path: str) -> int:
     try:
         return Path(path).stat().st_size
@@ -183,7 +196,7 @@ def describe(since: float, deadline: float, problems: Problems) -> dict[str, Any
         "enabled": False,
         "interval": None,
         "kept_days": None,
-        "wpward": False,
+        "wpward": None,
         "directory": directory,
         "bytes_per_day": None,
         **file_system_of(directory or "/var/log"),
@@ -200,7 +213,7 @@ def describe(since: float, deadline: float, problems: Problems) -> dict[str, Any
         "enabled": recorder.enabled,
         "interval": recorder.interval,
         "kept_days": recorder.kept_days,
-        "wpward": is_file(f"{SYSTEMD}/{recorder.unit}.d/{DROP_IN}"),
+        "wpward": _ours(recorder),
         "bytes_per_day": _bytes_per_day(recorder.name, directory) if directory else None,
         "samples": [one.describe() for one in found],
     }

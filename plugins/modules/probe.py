@@ -686,8 +686,10 @@ evidence:
           description: Days for which it keeps its files; null where that is not known.
           type: int
         wpward:
-          description: Whether this collection has set it up.
-          type: bool
+          description: >-
+            What this collection has set, C(interval) and C(kept_days), null for what it left to
+            the operator; null where it has set nothing.
+          type: dict
         directory:
           description: Where its files are.
           type: str
