@@ -39,12 +39,12 @@ def _of(service: object, pool: object) -> str:
 def _open_files(document: Mapping[str, Any], plan: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """(service, before and after, unit) for each service that the plan is about."""
     seen = {
-        str(one.get("service")): mapping(one.get("nofile"))
+        (str(one.get("service")), str(one.get("unit"))): mapping(one.get("nofile"))
         for one in rows(mapping(mapping(document.get("evidence")).get("capacity")).get("services"))
     }
     lines = []
     for service in rows(plan.get("services")):
-        limits = seen.get(str(service.get("service")), {})
+        limits = seen.get((str(service.get("service")), str(service.get("unit"))), {})
         lowest, highest = number(limits.get("lowest")), number(limits.get("highest"))
         before = count(lowest) if lowest is not None else _UNKNOWN_BEFORE
         if highest is not None and highest != lowest:
@@ -100,11 +100,23 @@ def capacity(document: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def _index(row: Mapping[str, Any]) -> str:
-    index = row.get("index")
-    if isinstance(index, bool):
-        return "yes" if index else "no"
-    return _text(index)
+def _remark(row: Mapping[str, Any]) -> str:
+    """What was in the way; where nothing was done yet, how long it would take."""
+    words = [str(row["stopped"])] if row.get("stopped") else []
+    words += [
+        f"A statement of {one.get('user')} had been changing it for {span(one.get('seconds'))}"
+        f"{' and was killed' if killed else ''}."
+        for killed, name in ((False, "running"), (True, "killed"))
+        for one in rows(row.get(name))
+    ]
+    estimated = mapping(row.get("estimated_seconds"))
+    if not row.get("batches"):
+        words += [
+            f"The {what} takes about {span(estimated[what])}."
+            for what in ("index", "purge")
+            if number(estimated.get(what))
+        ]
+    return " ".join(words) or NOTHING
 
 
 def log_tables(document: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -115,19 +127,27 @@ def log_tables(document: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     return table(
         "",
-        ("Table", "Plugin", "Rows", "Index", "Deleted", "Remaining", "Longest batch", "Why"),
+        (
+            *("Table", "Plugin", "Rows before", "Index", "Deleted", "Remaining", "Longest batch"),
+            *("Took", "Remark"),
+        ),
         (
             (
                 f"{one.get('schema')}.{one.get('table')}",
                 _text(one.get("plugin")),
-                count(one.get("rows")),
-                _index(one),
+                count(one.get("rows_before")),
+                _text(one.get("index")),
                 count(one.get("deleted")),
                 count(one.get("remaining")),
-                span(one.get("longest_batch")),
-                _text(one.get("reason")),
+                _milliseconds(one.get("longest_batch_ms")),
+                span(one.get("seconds")) if number(one.get("seconds")) else NOTHING,
+                _remark(one),
             )
             for one in found
         ),
-        (2, 4, 5, 6),
+        (2, 4, 5, 6, 7),
     )
+
+
+def _milliseconds(value: object) -> str:
+    return f"{count(value)} ms" if number(value) else NOTHING

@@ -302,7 +302,10 @@ def test_what_was_done_to_log_tables_is_told_row_by_row() -> None:
     text = page_of(samples.attacked()).text
     part = " ".join(text[text.index("Log tables in the database") :].split())
     assert "blog.wp_aiowps_audit_log" in part
-    assert "503,112 created 480,200 22,912 0.3 s" in part
+    assert "503,112 created 380,200 100,000 312 ms 51 s Its time was over." in part
+    assert "90,112 An index needs up to 90 MiB in /var/lib/mysql. 0 60,000" in part
+    assert "A statement of wp had been changing it for 40 s." in part
+    assert "The index takes about 3.1 s. The purge takes about 31 s." in part
 
 
 def test_a_role_that_did_not_run_has_no_part_of_the_page() -> None:

@@ -27,7 +27,8 @@ PLAY = """
         capacity_plan: "{{ lookup('ansible.builtin.file', capacity) | from_json }}"
         capacity_result: {changed: true, files: [{path: /etc/x, action: created}]}
         capacity_notes: [n1]
-        database_tables: [{schema: blog, table: wp_log, rows: 70, deleted: 50, remaining: 20}]
+        database_tables:
+          - {schema: blog, table: wp_log, rows_before: 70, deleted: 50, remaining: 20}
         recorder_plan: {program: atop}
       when: inventory_hostname == 'web2'
     - name: Report
@@ -120,7 +121,9 @@ def test_a_run_in_check_mode_leaves_one_page_and_touches_no_host(tmp_path: Path)
         assert without[name] is None
     assert output.count("workers  php-fpm www: pm.max_children 40 -> 16; 16 fit.") == 1
     assert "worker_processes" not in output
-    assert output.count("table    blog.wp_log: 70 rows, 50 deleted, 20 remain") == 1
+    assert (
+        output.count("table    blog.wp_log: 70 rows, 50 would be deleted, 20 old ones remain") == 1
+    )
     page = (directory / "report.html").read_text()
     assert page.count('<section class="host"') == 3
     assert "It failed or could not be reached" in page
