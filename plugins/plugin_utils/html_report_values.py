@@ -113,7 +113,9 @@ def size(value: object) -> str:
         return NOTHING
     for unit in ("B", "KiB", "MiB", "GiB"):
         if abs(found) < 1024:
-            return f"{found:.0f} {unit}" if abs(found) >= 10 or unit == "B" else f"{found:.1f} {unit}"
+            return (
+                f"{found:.0f} {unit}" if abs(found) >= 10 or unit == "B" else f"{found:.1f} {unit}"
+            )
         found /= 1024
     return f"{found:.1f} TiB"
 
