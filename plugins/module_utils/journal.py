@@ -19,6 +19,7 @@ back into place rather than copied, wherever it lies on the same file system.
 from __future__ import annotations
 
 import errno
+import math
 import os
 import shutil
 import sys
@@ -53,6 +54,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.journal_runs impo
     STUCK,
     Runs,
     fate,
+    is_temporary,
     seconds_left,
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.journal_timer import (
@@ -71,6 +73,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.journal_transacti
 _EXPIRE_LOCK_SECONDS = 3600.0
 _EXPIRE_ATTEMPTS = 20
 _EXPIRE_PAUSE = 30.0
+_MAX_SECONDS = 86400
 
 
 class Outcome:
@@ -134,19 +137,32 @@ class Journal:
         if own and own["state"] not in (OPEN, CONFIRMED):
             raise Refused(fate(own) + " Start again with a new run id.")
 
-    def begin(self, manifest: Json, confirm_within: int, originals: Sequence[bytes]) -> Transaction:
+    def begin(
+        self,
+        manifest: Json,
+        confirm_within: int,
+        originals: Sequence[bytes],
+        temporary: bool = False,
+    ) -> Transaction:
         """Write a transaction's journal down to the disk; nothing else has changed yet.
 
         ``manifest``: run, role, files, directories, validate, activate, packages. ``originals``:
-        each file's content, in the same order. Raises `Refused`, OSError.
+        each file's content, in the same order. ``temporary``: see `Runs.open`. Raises `Refused`,
+        OSError.
         """
         run, role = manifest["run"], check_name("Role", manifest["role"])
-        self.runs.open(run, confirm_within)
+        self.runs.open(run, confirm_within, temporary)
         numbers = [int(item.name[:3]) for item in self.runs.transactions(run, None)]
         name = f"{1 + max(numbers or [0]):03d}-{role}"
         transaction = Transaction(os.path.join(self.runs.path(run), name))
         transaction.write(dict(manifest, at=now()), originals)
         return transaction
+
+    def arm(self, seconds: int) -> None:
+        """Start the dead man's timer anew, for a run that has ``seconds`` left, or for another that
+        has less; raises `Refused`, OSError."""
+        left = [math.ceil(seconds_left(record)) + 1 for record in self.runs.expiring()]
+        self.timer.arm(min([seconds, *left]))
 
     # --- undoing ---
 
@@ -262,7 +278,7 @@ class Journal:
                 shutil.rmtree(self.runs.path(name))
             elif record["state"] in (OPEN, STUCK, CONFIRMED):
                 self._close(record, ROLLED_BACK, reason, outcome)
-        if self.runs.waiting() is None:
+        if not self.runs.expiring():
             try:
                 self.timer.disarm()
             except (Refused, OSError) as error:
@@ -296,6 +312,9 @@ class Journal:
             raise Refused(f"Run {run} was interrupted ({what}), so it is not confirmed.")
         record.update(state=CONFIRMED, closed_at=now())
         self.runs.save(record)
+        if self.runs.expiring():
+            # The timer may fire for this run; then it is set for the one that is left.
+            return True, []
         try:
             self.timer.disarm()
         except (Refused, OSError) as error:
@@ -329,32 +348,45 @@ class Journal:
         return [transaction.name for transaction in found]
 
     def expire(self, pause: float = _EXPIRE_PAUSE) -> str:
-        """Roll back the run that nobody confirmed: what the dead man's timer starts.
+        """Roll back the runs that are past their deadline: what the dead man's timer starts.
 
         Takes the lock itself. Tries again, ``pause`` seconds later and a bounded number of times,
         where the system is in the way (a full disk), never where a person is (an edited file).
         Returns a sentence; raises `Refused`, OSError.
         """
+        done: list[str] = []
         problems: list[str] = []
         attempts = 0
         while attempts < _EXPIRE_ATTEMPTS:
             with self.lock("expire", _EXPIRE_LOCK_SECONDS):
-                record = self.runs.waiting()
+                # Of several that are due the newest goes first.
+                record = min(self.runs.expiring(), key=seconds_left, default=None)
                 if record is None:
                     self.recover()
-                    return "No run waits for its confirmation."
-                # A transaction that came while this process waited has moved the deadline.
+                    return " ".join(done) or "No run waits for its confirmation."
                 left = seconds_left(record)
+                if left and is_temporary(record):
+                    self._watch_on()
+                    return " ".join([*done, fate(record)])
+                # A transaction that came while this process waited has moved the deadline.
                 if not left:
                     attempts += 1
                     problems = self._expire(record)
                     if not self.runs.transactions(record["run"]):
-                        done = f"Run {record['run']} was not confirmed in time, and is rolled back."
+                        end = "is over" if is_temporary(record) else "was not confirmed in time"
+                        done.append(f"Run {record['run']} {end}, and is rolled back.")
                         if problems:
-                            raise Refused(" ".join([done, *problems]))
-                        return done
+                            self._watch_on()
+                            raise Refused(" ".join([*done, *problems]))
+                        attempts = 0
+                        continue
             time.sleep(left or pause)
         raise Refused("The unconfirmed run could not be rolled back: " + " ".join(problems))
+
+    def _watch_on(self) -> None:
+        """Set the timer, which has fired, for the runs that are left."""
+        if self.runs.expiring():
+            self.arm(_MAX_SECONDS)
 
     def _expire(self, record: Json) -> list[str]:
         """Roll one run back, once; return problems that may pass, raise `Refused` on conflicts."""
@@ -362,6 +394,7 @@ class Journal:
         if outcome.conflicts:
             self._close(record, STUCK, " ".join(outcome.conflicts), outcome)
             self._tidy(outcome)
+            self._watch_on()
             raise Refused(" ".join([fate(record), *outcome.problems]))
         return outcome.problems
 

@@ -60,7 +60,7 @@ _COMMANDS: dict[str, tuple[Callable[[Journal, argparse.Namespace], tuple[str, in
     "rollback": (_rollback, "undo one run, one role, or everything"),
     "confirm": (_confirm, "keep what an open run changed"),
     "forget": (_forget, "close a run and leave its files as they are"),
-    "expire": (_expire, "undo the run that nobody confirmed in time (what the timer starts)"),
+    "expire": (_expire, "undo the runs that are past their deadline (what the timer starts)"),
 }
 
 

@@ -96,12 +96,17 @@ class Runs:
         found = [Transaction(os.path.join(path, name)) for name in names]
         return [item for item in found if states is None or item.state in states]
 
+    def expiring(self) -> list[Json]:
+        """Return the records of the runs that have a deadline, the newest first."""
+        return [
+            record
+            for record in self.all()
+            if record["state"] == OPEN and self.transactions(record["run"])
+        ]
+
     def waiting(self) -> Json | None:
         """Return the record of the run that waits for its confirmation, None without one."""
-        for record in self.all():
-            if record["state"] == OPEN and self.transactions(record["run"]):
-                return record
-        return None
+        return next((one for one in self.expiring() if not is_temporary(one)), None)
 
     def unfinished(self) -> list[Transaction]:
         """Return the transactions that something interrupted, the newest first."""
@@ -111,8 +116,11 @@ class Runs:
             for transaction in self.transactions(record["run"], (APPLYING, ROLLING_BACK))
         ]
 
-    def open(self, run: str, confirm_within: int) -> None:
-        """Open a run, or push an open one's deadline back; raises `Refused` if it is closed."""
+    def open(self, run: str, confirm_within: int, temporary: bool = False) -> None:
+        """Open a run, or push an open one's deadline back; raises `Refused` if it is closed.
+
+        A temporary run ends at its deadline, and lets others change the host until then.
+        """
         record = self.load(run)
         if record and record["state"] != OPEN:
             raise Refused(fate(record) + " Start again with a new run id.")
@@ -124,7 +132,9 @@ class Runs:
             sequence = 1 + max([int(other["sequence"]) for other in self.all()] or [0])
             record = {"run": run, "state": OPEN, "sequence": sequence, "opened_at": now()}
         record["confirm_within"] = confirm_within
+        record["temporary"] = temporary
         record["deadline"] = iso(time.time() + confirm_within)
+        record["deadline_epoch"] = time.time() + confirm_within
         record["boot"] = _boot()
         record["deadline_monotonic"] = time.monotonic() + confirm_within
         self.save(record)
@@ -139,13 +149,22 @@ class Runs:
 def seconds_left(record: Json) -> float:
     """Return the seconds until a run's deadline; 0 once it is due.
 
-    The timer counts from the boot after a reboot, so its word is enough then. Otherwise the
-    monotonic clock decides: nobody can set that one.
+    The timer counts from the boot after a reboot, so its word is enough then; but it may have been
+    set for another run than a temporary one, which goes by the clock. Otherwise the monotonic clock
+    decides: nobody can set that one.
     """
     if record["boot"] != _boot():
+        if is_temporary(record):
+            return max(0.0, float(record["deadline_epoch"]) - time.time() - 1.0)
         return 0.0
     # The timer's own accuracy is a second.
     return max(0.0, float(record["deadline_monotonic"]) - time.monotonic() - 1.0)
+
+
+def is_temporary(record: Json) -> bool:
+    """Return whether a run ends by itself and nobody is meant to confirm it."""
+    # Runs of an older version have no word of it.
+    return bool(record.get("temporary"))
 
 
 def fate(record: Json) -> str:
@@ -153,6 +172,8 @@ def fate(record: Json) -> str:
     run, state = record["run"], record["state"]
     if state == OPEN:
         opened, deadline = record["opened_at"], record["deadline"]
+        if is_temporary(record):
+            return f"Run {run} is temporary, since {opened}; it is rolled back at {deadline}."
         return (
             f"Run {run} is open since {opened} and is rolled back at {deadline} unless confirmed."
         )

@@ -64,6 +64,7 @@ class Request:
         checks: Sequence[Sequence[str]] = (),
         confirm_within: int = 300,
         packages: Sequence[str] = (),
+        temporary: bool = False,
     ) -> None:
         self.run = check_name("Run", run)
         self.role = check_name("Role", role)
@@ -72,6 +73,7 @@ class Request:
         self.activate = [list(argv) for argv in activate]
         self.checks = [list(argv) for argv in checks]
         self.confirm_within = confirm_within
+        self.temporary = temporary
         self.packages = list(packages)
         for argv in self.validate + self.activate + self.checks:
             if not argv or "\0" in "".join(argv):
@@ -159,15 +161,15 @@ def _perform(
     transaction = _begin(journal, request, changes, commands)
     activated = False
     try:
-        journal.timer.arm(request.confirm_within)
+        journal.arm(request.confirm_within)
         _replace(changes)
         _demand(request.validate, commands)
         activated = bool(request.activate)
         _demand(request.activate, commands)
         _demand(request.checks, commands, _CHECK_SECONDS)
         # On a starving host all this took its time; the controller shall have all of its own.
-        journal.runs.open(request.run, request.confirm_within)
-        journal.timer.arm(request.confirm_within)
+        journal.runs.open(request.run, request.confirm_within, request.temporary)
+        journal.arm(request.confirm_within)
         transaction.become(APPLIED)
     except (Refused, OSError) as error:
         outcome = journal.abort(transaction, activated)
@@ -198,7 +200,7 @@ def _begin(
     try:
         journal.install_program(program_source())
         originals = [change.content_before for change in changes]
-        return journal.begin(manifest, request.confirm_within, originals)
+        return journal.begin(manifest, request.confirm_within, originals, request.temporary)
     except OSError as error:
         # An unfinished journal is worth nothing: this clears it away.
         with contextlib.suppress(Refused, OSError):

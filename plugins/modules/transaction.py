@@ -154,6 +154,14 @@ options:
     type: list
     elements: str
     default: []
+  temporary:
+    description:
+      - Whether the run is first aid. It waits for nobody's confirmation, other runs can change the
+        host meanwhile, and it is rolled back O(confirm_within) seconds after its last transaction;
+        after a reboot too, by the clock.
+    type: bool
+    default: false
+    version_added: 0.3.0
 """
 
 EXAMPLES = r"""
@@ -313,6 +321,7 @@ def _applied(module: AnsibleModule, journal: Journal) -> dict[str, Any]:
         checks=p["checks"],
         confirm_within=p["confirm_within"],
         packages=p["packages"],
+        temporary=p["temporary"],
     )
     result = apply(journal, request, module.check_mode, module._diff)
     for warning in result.pop("warnings"):
@@ -385,6 +394,7 @@ def main() -> None:
             "checks": {"type": "list", "elements": "list", "default": []},
             "confirm_within": {"type": "int", "default": 300},
             "packages": {"type": "list", "elements": "str", "default": []},
+            "temporary": {"type": "bool", "default": False},
         },
         required_if=[("state", "applied", ("run", "role")), ("state", "confirmed", ("run",))],
         supports_check_mode=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 import time
 from pathlib import Path
@@ -445,6 +446,112 @@ def test_the_timer_does_not_try_for_ever(scene: Scene, monkeypatch: pytest.Monke
 
 
 # --- records ---
+
+
+# --- temporary runs ---
+
+
+def first_aid(scene: Scene, seconds: int = 3600, run: str = "aid") -> Any:
+    files = [{"path": scene.path("site"), "content": "closed"}]
+    return scene.apply(
+        scene.request(run, "contain", files=files, temporary=True, confirm_within=seconds)
+    )
+
+
+def files(scene: Scene) -> dict[str, bytes]:
+    """Without the timer, which is another one each time."""
+    return {name: (scene.root / name).read_bytes() for name in ("site", "nginx.conf")}
+
+
+def armed_for(scene: Scene) -> int:
+    timer = (scene.units / "wpward-deadman.timer").read_text()
+    found = re.search(r"OnActiveSec=(\d+)s", timer)
+    assert found
+    return int(found.group(1))
+
+
+def end(scene: Scene, run: str) -> None:
+    record = scene.journal.runs.load(run)
+    assert record is not None
+    scene.journal.runs.save({**record, "deadline_monotonic": time.monotonic() - 1})
+
+
+def test_others_may_change_the_host_while_first_aid_holds(scene: Scene) -> None:
+    before = scene.tree()
+    first_aid(scene)
+    aided = files(scene)
+    change(scene, "nginx.conf", "hardened")
+    assert scene.journal.runs.waiting()["run"] == "run1"
+    confirm(scene)
+    assert scene.timer.armed, "first aid still has to end"
+    assert "Run aid is temporary" in scene.journal.status()[1]
+    roll_back(scene, run="run1")
+    assert files(scene) == aided
+    assert scene.timer.armed
+    roll_back(scene, role="contain")
+    assert scene.tree() == before
+    assert not scene.timer.armed
+
+
+def test_the_timer_is_set_for_whichever_ends_first(scene: Scene) -> None:
+    first_aid(scene, 3600)
+    assert 3590 <= armed_for(scene) <= 3600
+    scene.apply(scene.request(files=[{"path": scene.path("nginx.conf"), "content": "hardened"}]))
+    assert armed_for(scene) == 300
+    roll_back(scene, run="run1")
+    roll_back(scene, run="aid")
+    first_aid(scene, 40, run="more")
+    change(scene, "nginx.conf", "again", run="run2")
+    assert armed_for(scene) <= 40
+
+
+def test_first_aid_ends_and_the_rest_goes_on(scene: Scene) -> None:
+    before = scene.tree()
+    first_aid(scene)
+    end(scene, "aid")
+    assert scene.journal.expire() == "Run aid is over, and is rolled back."
+    assert scene.tree() == before
+    assert not scene.timer.armed
+
+
+def test_a_run_that_expires_leaves_first_aid_and_its_timer(scene: Scene) -> None:
+    first_aid(scene)
+    aided = files(scene)
+    change(scene, "nginx.conf", "hardened")
+    end(scene, "run1")
+    said = scene.journal.expire()
+    assert said.startswith("Run run1 was not confirmed in time, and is rolled back. Run aid is")
+    assert files(scene) == aided
+    assert 3590 <= armed_for(scene) <= 3600
+
+
+def test_an_edit_in_the_way_does_not_keep_first_aid_for_ever(scene: Scene) -> None:
+    first_aid(scene)
+    change(scene, "nginx.conf", "hardened")
+    (scene.root / "nginx.conf").write_text("by hand")
+    end(scene, "run1")
+    scene.timer.calls.clear()
+    with pytest.raises(Refused, match=r"nginx.conf was changed"):
+        scene.journal.expire()
+    assert scene.timer.calls == ["restart"]
+    end(scene, "aid")
+    assert "Run aid is over" in scene.journal.expire()
+
+
+def test_first_aid_outlives_a_reboot_until_its_time_by_the_clock(scene: Scene) -> None:
+    first_aid(scene)
+    record = scene.journal.runs.load("aid")
+    scene.journal.runs.save({**record, "boot": "another"})
+    assert scene.journal.expire().startswith("Run aid is temporary")
+    past = time.time() - 2
+    scene.journal.runs.save({**record, "boot": "another", "deadline_epoch": past})
+    assert scene.journal.expire() == "Run aid is over, and is rolled back."
+
+
+def test_no_first_aid_beside_a_run_that_waits(scene: Scene) -> None:
+    change(scene, "nginx.conf", "hardened")
+    with pytest.raises(Refused, match="Run run1 is open"):
+        first_aid(scene)
 
 
 def test_forgetting_leaves_the_files(scene: Scene) -> None:
