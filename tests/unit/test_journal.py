@@ -533,7 +533,7 @@ def test_an_edit_in_the_way_does_not_keep_first_aid_for_ever(scene: Scene) -> No
     scene.timer.calls.clear()
     with pytest.raises(Refused, match=r"nginx.conf was changed"):
         scene.journal.expire()
-    assert scene.timer.calls == ["restart"]
+    assert scene.timer.calls[-1:] == ["restart"]
     end(scene, "aid")
     assert "Run aid is over" in scene.journal.expire()
 
