@@ -127,7 +127,7 @@ def describe(
             "unit": unit,
             "manageable": refusal is None,
             "refusal": refusal,
-            "account": user_of(worker.pid)[0],
+            "account": user_of(worker.pid)[0] or None,
             "nofile": _open_files(service),
             "workers": len(service.workers),
             "dropin_directory": f"{_DROP_INS}/{unit}.d" if refusal is None else None,

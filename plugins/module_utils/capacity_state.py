@@ -15,8 +15,6 @@ from typing import Any, Sequence
 from ansible_collections.wpward.wordpress.plugins.module_utils import (
     capacity_services,
     cgroup_limits,
-    database,
-    database_memory,
     httpd_capacity,
     nginx_capacity,
     open_file_ceiling,
@@ -25,7 +23,6 @@ from ansible_collections.wpward.wordpress.plugins.module_utils import (
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.capacity_services import Service
 from ansible_collections.wpward.wordpress.plugins.module_utils.cgroup_limits import Group
-from ansible_collections.wpward.wordpress.plugins.module_utils.database_client import Unanswered
 from ansible_collections.wpward.wordpress.plugins.module_utils.httpd_discovery import HttpdServer
 from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_config import Config
 from ansible_collections.wpward.wordpress.plugins.module_utils.problems import Problems
@@ -83,45 +80,24 @@ def _processors(found: Sequence[Service]) -> float:
 
 
 def _worker_memory(service: Service, memory: Sample) -> dict[str, int | None] | None:
-    sizes = memory.of({one.pid for one in service.workers})
+    # A database server has threads, and no workers.
+    workers = service.processes if service.name == "mariadb" else service.workers
+    sizes = memory.of({one.pid for one in workers})
     if not sizes["sampled"]:
         return None
     return {"mean": sizes["pss_mean"], "max": sizes["pss_max"], "sampled": sizes["sampled"]}
-
-
-def _database(
-    service: Service,
-    memory: Sample,
-    running: Sequence[Process],
-    credentials_file: str | None,
-    deadline: float,
-    problems: Problems,
-) -> dict[str, Any] | None:
-    try:
-        client = database.connect(running, credentials_file, deadline, problems)
-        if client is None:
-            return None
-        return {
-            **database_memory.read(client),
-            "pss": memory.of({service.master.pid})["pss_total"],
-        }
-    except Unanswered as error:
-        problems.add("database_partial", f"The database's buffers are not known: {error}")
-        return None
 
 
 def describe(
     running: Sequence[Process],
     servers: Servers,
     memory: Sample,
-    credentials_file: str | None,
     deadline: float,
     problems: Problems,
 ) -> dict[str, Any] | None:
-    """The evidence's ``capacity``; None where no service of the stack runs.
+    """The evidence's ``capacity``, but its ``database``; None where no service of the stack runs.
 
-    ``memory``: has been read already. ``credentials_file``: the database's, as in database.collect.
-    ``deadline``: ``time.monotonic()``.
+    ``memory``: has been read already. ``deadline``: ``time.monotonic()``.
     """
     found = capacity_services.find(running)
     if not found:
@@ -156,8 +132,4 @@ def describe(
         elif service.name == "php-fpm":
             pools = php_fpm_capacity.describe(service, memory, left, problems)
             state["php_fpm"] += [pools] if pools else []
-        elif service.name == "mariadb":
-            state["database"] = _database(
-                service, memory, running, credentials_file, deadline, problems
-            )
     return state

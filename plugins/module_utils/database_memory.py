@@ -8,11 +8,17 @@ belongs beside it.
 
 from __future__ import annotations
 
+from typing import Any, Sequence
+
+from ansible_collections.wpward.wordpress.plugins.module_utils import database, database_client
 from ansible_collections.wpward.wordpress.plugins.module_utils.database_client import (
     Client,
     Unanswered,
 )
+from ansible_collections.wpward.wordpress.plugins.module_utils.problems import Problems
+from ansible_collections.wpward.wordpress.plugins.module_utils.processes import Process
 from ansible_collections.wpward.wordpress.plugins.module_utils.sql_text import encoded
+from ansible_collections.wpward.wordpress.plugins.module_utils.worker_memory import Sample
 
 _SHARED = ("innodb_buffer_pool_size", "innodb_log_buffer_size", "key_buffer_size")
 _SHARED_BY_MARIADB = ("aria_pagecache_buffer_size", "query_cache_size")
@@ -31,8 +37,7 @@ def _columns(names: tuple[str, ...]) -> str:
     return ", ".join(encoded(f"@@GLOBAL.{name}") for name in names)
 
 
-def read(client: Client) -> dict[str, int]:
-    """``buffers``, ``per_connection`` (bytes) and ``max_connections``. Raises Unanswered."""
+def _read(client: Client) -> dict[str, int]:
     always = ("max_connections", *_PER_CONNECTION, *_SHARED)
     rows = client.rows(f"SELECT {_columns(always)} /*M!100101 , {_columns(_SHARED_BY_MARIADB)} */;")
     if len(rows) != 1 or len(rows[0]) < len(always):
@@ -44,3 +49,27 @@ def read(client: Client) -> dict[str, int]:
         "per_connection": sum(numbers[1:shared]),
         "max_connections": numbers[0],
     }
+
+
+def collect(
+    running: Sequence[Process],
+    memory: Sample,
+    credentials_file: str | None,
+    deadline: float,
+    problems: Problems,
+) -> dict[str, Any] | None:
+    """The evidence's ``capacity.database``: ``buffers`` and ``per_connection`` in bytes,
+    ``max_connections``, and the server's ``pss``; None where it does not answer.
+
+    ``memory``: has been read already. The rest is as in database.collect.
+    """
+    try:
+        client = database.connect(running, credentials_file, deadline, problems)
+        if client is None:
+            return None
+        described = _read(client)
+    except Unanswered as error:
+        problems.add("database_partial", f"The database's buffers are not known: {error}")
+        return None
+    server = database_client.servers(running)[0][0]
+    return {**described, "pss": memory.of({server.pid})["pss_total"]}

@@ -15,6 +15,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils import (
     access_evidence,
     capacity_state,
     database,
+    database_memory,
     deny_log,
     error_logs,
     fail2ban_state,
@@ -266,8 +267,13 @@ def collect(request: Request) -> dict[str, Any]:
             web.httpd if web.httpd and web.httpd.described["running"] else None,
         )
         document["capacity"] = capacity_state.describe(
-            running, servers, workers, request.database_credentials, deadline, problems
+            running, servers, workers, deadline, problems
         )
+        # One that refused to answer a moment ago is not asked again.
+        if document["capacity"] and (document["database"] or {}).get("reachable"):
+            document["capacity"]["database"] = database_memory.collect(
+                running, workers, request.database_credentials, deadline, problems
+            )
     with budget.part("recorder", at_most=_RECORDER_SECONDS) as deadline:
         document["recorder"] = recorder_state.describe(request.since, deadline, problems)
     with budget.part("log_rotation", at_most=_RECORDER_SECONDS) as deadline:

@@ -13,7 +13,7 @@ import glob
 import posixpath
 import re
 from dataclasses import dataclass, field
-from typing import Iterator, Mapping, Sequence
+from typing import Iterator, Mapping
 
 from ansible_collections.wpward.wordpress.plugins.module_utils.files import (
     is_directory,
@@ -31,7 +31,7 @@ DROP_IN = "zz-wpward.conf"
 
 _MAX_FILE_BYTES = 1 << 20
 _MAX_DEPTH = 5
-"""Files within files; php-fpm's own bound."""
+"""Files within each other; php-fpm's own bound."""
 _MAX_FILES = 2000
 _MAX_ENTRIES = 100000
 
@@ -51,18 +51,8 @@ _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @dataclass(frozen=True)
-class Entry:
-    """``name = value`` or ``name[key] = value`` of a pool; ``pool`` is None in [global]."""
-
-    pool: str | None
-    name: str
-    key: str | None
-    value: str
-
-
-@dataclass(frozen=True)
 class Include:
-    """One include. ``behind``: how many entries had been read when it was done."""
+    """One include. ``behind``: how many entries of pools had been read when it was done."""
 
     pattern: str
     behind: int
@@ -70,22 +60,20 @@ class Include:
 
 @dataclass
 class Config:
-    """A whole configuration. ``pools``: name to the file where its section comes first."""
+    """A whole configuration. ``values``: of (pool, name, key), where the pool is None in [global]
+    and the key is that of ``php_admin_value[key]``. ``pools``: name to the file where its section
+    comes first. ``entries``: how many belong to pools."""
 
     path: str
-    entries: list[Entry] = field(default_factory=list)
+    values: dict[tuple[str | None, str, str | None], str] = field(default_factory=dict)
     pools: dict[str, str] = field(default_factory=dict)
     includes: list[Include] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-    files: int = 0
+    entries: int = 0
 
     def value(self, pool: str | None, name: str, key: str | None = None) -> str | None:
         """The value that counts; None where there is none."""
-        found = None
-        for entry in self.entries:
-            if entry.pool == pool and entry.name == name and entry.key == key:
-                found = entry.value
-        return found
+        return self.values.get((pool, name, key))
 
     def number(self, pool: str | None, name: str) -> int | None:
         """The same as a number; None also for what is none, such as a constant of PHP."""
@@ -130,13 +118,16 @@ class _Reader:
         self._config = config
         self._variables = variables
         self._pool: str | None = None
+        self._names: dict[str, str] = {}
+        self._files = 0
+        self._entries = 0
 
     def _report(self, file: str, line: int, message: str) -> None:
         self._config.problems.append(Problem(file, line, message))
 
     def _lines(self, path: str) -> Iterator[tuple[int, str]]:
-        self._config.files += 1
-        if self._config.files > _MAX_FILES:
+        self._files += 1
+        if self._files > _MAX_FILES:
             self._report(path, 0, f"more than {_MAX_FILES} files")
             return
         try:
@@ -154,7 +145,8 @@ class _Reader:
         for number, line in self._lines(path):
             if not line or line.startswith(";"):
                 continue
-            if len(self._config.entries) >= _MAX_ENTRIES:
+            self._entries += 1
+            if self._entries > _MAX_ENTRIES:
                 self._report(path, number, f"more than {_MAX_ENTRIES} entries")
                 return
             section = _SECTION.match(line)
@@ -168,15 +160,16 @@ class _Reader:
             elif entry.group(1) == "include":
                 self._include(value, path, number, depth)
             else:
-                name, key = entry.group(1).lower(), entry.group(2)
-                self._config.entries.append(Entry(self._pool, name, key, value))
+                self._config.values[self._pool, entry.group(1).lower(), entry.group(2)] = value
+                self._config.entries += self._pool is not None
 
     def _section(self, name: str, path: str) -> None:
         # $pool, and with it the title of the workers, is the name as it is written first.
-        same = [one for one in self._config.pools if one.lower() == name.lower()]
-        self._pool = None if name.lower() == "global" else same[0] if same else name
-        if self._pool is not None:
-            self._config.pools.setdefault(self._pool, path)
+        if name.lower() == "global":
+            self._pool = None
+            return
+        self._pool = self._names.setdefault(name.lower(), name)
+        self._config.pools.setdefault(self._pool, path)
 
     def _include(self, pattern: str, path: str, number: int, depth: int) -> None:
         if not pattern.startswith("/") or "{" in pattern:
@@ -187,7 +180,7 @@ class _Reader:
             return
         for file in resolve_include(pattern):
             self.file(file, depth + 1)
-        self._config.includes.append(Include(pattern, len(self._config.entries)))
+        self._config.includes.append(Include(pattern, self._config.entries))
 
 
 def resolve_include(pattern: str) -> list[str]:
@@ -215,9 +208,7 @@ def drop_in_directory(config: Config) -> str | None:
             continue
         if not would_include(include.pattern, ours):
             continue
-        later: Sequence[Entry] = config.entries[include.behind :]
         names = [path_bytes(path) for path in resolve_include(include.pattern)]
-        if all(one.pool is None for one in later) and max([*names, b""]) <= path_bytes(ours):
-            return directory
-        return None
+        last = config.entries == include.behind and max([*names, b""]) <= path_bytes(ours)
+        return directory if last else None
     return None

@@ -5,9 +5,9 @@ The measure is the proportional set size (PSS): workers share most of their page
 that made them, so that the sum of their resident sizes counts the same memory many times.
 
 To tell the PSS the kernel walks through all pages of a process and holds its memory lock, for
-which the reader may have to wait. So at most ``MAX_SAMPLE`` processes of a service are asked, in a
-thread that is left behind at the deadline; the others count by their resident size, which is there
-without a lock.
+which the reader may have to wait. So at most ``MAX_SAMPLE`` processes of a service are asked (one
+of each pool where there are more pools), in a thread that is left behind at the deadline; the
+others count by their resident size, which is there without a lock.
 """
 
 from __future__ import annotations
