@@ -45,7 +45,7 @@ _value:
 
 from typing import Any
 
-from ansible_collections.wpward.wordpress.plugins.plugin_utils.serving import endpoint_servers
+from ansible_collections.wpward.wordpress.plugins.module_utils.serving import endpoint_servers
 
 
 class FilterModule:

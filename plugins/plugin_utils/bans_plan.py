@@ -15,6 +15,10 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.catalogue import 
 from ansible_collections.wpward.wordpress.plugins.module_utils.endpoint import OPEN, Ban
 from ansible_collections.wpward.wordpress.plugins.module_utils.known_networks import EDGES
 from ansible_collections.wpward.wordpress.plugins.module_utils.known_networks_data import RANGES
+from ansible_collections.wpward.wordpress.plugins.module_utils.serving import (
+    cannot_be_closed,
+    endpoint_servers,
+)
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.access_jails import (
     FILTERS,
     access_jails,
@@ -31,10 +35,6 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import ma
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.operator_jails import (
     has_recidive,
     operator_jail_notes,
-)
-from ansible_collections.wpward.wordpress.plugins.plugin_utils.serving import (
-    cannot_be_closed,
-    endpoint_servers,
 )
 
 Row = Mapping[str, Any]

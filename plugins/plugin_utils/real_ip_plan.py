@@ -14,6 +14,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.known_networks_da
     DATES,
     RANGES,
 )
+from ansible_collections.wpward.wordpress.plugins.module_utils.serving import is_behind_nginx_only
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.edges import (
     delivery_networks,
     local_proxies,
@@ -29,7 +30,6 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils.real_ip_settings 
     SettingsError,
     check_settings,
 )
-from ansible_collections.wpward.wordpress.plugins.plugin_utils.serving import is_behind_nginx_only
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.thresholds import (
     complete_thresholds,
 )

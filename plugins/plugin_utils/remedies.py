@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.wpward.wordpress.plugins.module_utils.endpoint import OPEN
+from ansible_collections.wpward.wordpress.plugins.module_utils.serving import cannot_be_closed
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.case import Case
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import Finding, mapping
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding_catalogue import BY_ID
@@ -20,7 +21,6 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding_kind impo
     RECORDER,
     ROLES,
 )
-from ansible_collections.wpward.wordpress.plugins.plugin_utils.serving import cannot_be_closed
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.traffic import NAMES
 
 _ABOUT_NAMES = ("user_names_told", "user_names_open", "login_attack")

@@ -3,22 +3,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Mapping
 
 from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_proxy import is_local
-from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import mapping
 
 Row = Mapping[str, Any]
 
 _LOOPBACK = ["127.0.0.0/8", "::1/128"]
 
 
+def _mapping(value: object) -> Row:
+    """A part of the evidence that may be missing."""
+    return value if isinstance(value, dict) else {}
+
+
 def endpoint_servers(evidence: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """For nginx and httpd: whether it ``serves``, is ``touched``, and whom it has to ``exempt``;
     see the filter of that name. What the evidence lacks is not there."""
-    nginx, httpd = mapping(evidence.get("nginx")), mapping(evidence.get("httpd"))
+    nginx, httpd = _mapping(evidence.get("nginx")), _mapping(evidence.get("httpd"))
     # Server blocks that must not be edited judge nothing: then httpd behind them has to.
     judges = not nginx.get("edit_refusal")
     of_nginx = [row for row in _serving(evidence, "nginx") if judges or not row.get("fronts")]
@@ -28,7 +31,7 @@ def endpoint_servers(evidence: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     fronted = judges and bool(of_httpd) and all(row.get("fronted") for row in of_httpd)
     own = [
         one
-        for one in mapping(evidence.get("host")).get("addresses", [])
+        for one in _mapping(evidence.get("host")).get("addresses", [])
         if not ip_address(one).is_loopback
     ]
     return {
@@ -41,7 +44,7 @@ def endpoint_servers(evidence: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def cannot_be_closed(evidence: Mapping[str, Any]) -> list[str]:
     """The web servers that have to refuse requests, and that role endpoints does not configure."""
-    nginx, httpd = mapping(evidence.get("nginx")), mapping(evidence.get("httpd"))
+    nginx, httpd = _mapping(evidence.get("nginx")), _mapping(evidence.get("httpd"))
     reasons = {
         "nginx": nginx.get("edit_refusal"),
         "httpd": httpd.get("conf_refusal") or not httpd.get("conf_file", True),
@@ -52,7 +55,7 @@ def cannot_be_closed(evidence: Mapping[str, Any]) -> list[str]:
 
 
 def _server(server: Row, serving: list[Row], left: bool, exempt: list[str]) -> dict[str, Any]:
-    usable = bool(server.get("running") and mapping(server.get("config_test")).get("ok"))
+    usable = bool(server.get("running") and _mapping(server.get("config_test")).get("ok"))
     return {
         "serves": bool(serving),
         "touched": bool(serving) or (left and usable),
