@@ -136,6 +136,101 @@ def test_limits_are_those_of_the_running_processes(host: hosts.Host, playbook: P
     assert all(one["open_fds"] > 0 for one in evidence["processes"])
 
 
+MORE_POOLS = """
+[www]
+pm.max_children = "7" ; continued
+php_admin_value[memory_limit] = 96M
+request_terminate_timeout = 2m
+[Shop]
+user = www-data
+listen = /run/php/$pool.sock
+listen.backlog = 64
+pm = ondemand
+pm.max_children = 3
+rlimit_files = 4096
+[WWW]
+pm.max_spare_servers = 4
+"""
+
+
+def test_capacity_is_what_the_servers_say_of_themselves(
+    host: hosts.Host, playbook: Playbook
+) -> None:
+    (folder,) = inside(host, "sh", "-c", "ls -d /etc/php/*/fpm/pool.d").split()
+    write(host, f"{folder}/x-more.conf", MORE_POOLS)
+    try:
+        capacity = probe(playbook, host)["capacity"]
+        (fpm,) = capacity["php_fpm"]
+        said = inside(host, "sh", "-c", f"{fpm['binary']} -tt -y {fpm['config_path']} 2>&1")
+    finally:
+        inside(host, "rm", f"{folder}/x-more.conf")
+
+    assert fpm["include_directory"] == folder
+    assert inside(host, fpm["binary"], "-v").startswith(f"PHP {fpm['version']} ")
+    sections = re.findall(r"NOTICE: +\[([^]]+)]\n(.*?)NOTICE: +\n", said, re.DOTALL)
+    truth = {
+        name: dict(re.findall(r"\t([^\s=]+) = ([^\n]*)", text))
+        for name, text in sections
+        if name != "global"
+    }
+    assert [pool["name"] for pool in fpm["pools"]] == list(truth) == ["www", "Shop"]
+    # What is not configured has the value that php-fpm has for it.
+    for field, entry, unset in [
+        ("user", "user", None),
+        ("listen", "listen", None),
+        ("pm", "pm", None),
+        ("max_children", "pm.max_children", None),
+        ("start_servers", "pm.start_servers", "0"),
+        ("min_spare_servers", "pm.min_spare_servers", "0"),
+        ("max_spare_servers", "pm.max_spare_servers", "0"),
+        ("backlog", "listen.backlog", "-1"),
+        ("rlimit_files", "rlimit_files", "0"),
+        ("request_terminate_timeout", "request_terminate_timeout", "0"),
+        ("memory_limit", "php_admin_value[memory_limit]", None),
+    ]:
+        for pool in fpm["pools"]:
+            expected = truth[pool["name"]].get(entry)
+            if entry == "request_terminate_timeout":
+                expected = (expected or "").rstrip("s")
+            assert (unset if pool[field] is None else str(pool[field])) == expected, entry
+
+    ceiling = int(inside(host, "cat", "/proc/sys/fs/nr_open"))
+    for service in capacity["services"]:
+        show = ["systemctl", "show", "-p", "MainPID", "--value", service["unit"]]
+        main = inside(host, *show).strip()
+        children = inside(host, "sh", "-c", f"cat /proc/{main}/task/*/children").split()
+        pids = [main, *(children if service["service"] != "mariadb" else [])]
+        lines = inside(host, "grep", "-h", "open files", *(f"/proc/{pid}/limits" for pid in pids))
+        soft = [int(line.split()[3]) for line in lines.splitlines()]
+        ceiling = min(ceiling, *(int(line.split()[4]) for line in lines.splitlines()))
+        assert service["manageable"]
+        assert service["nofile"] == {
+            "lowest": min(soft),
+            "highest": max(soft),
+            "processes": len(pids),
+        }
+        owner = inside(host, "ps", "-o", "user=", "-p", pids[-1]).strip()
+        assert (service["account"], service["workers"]) == (owner, len(pids) - 1)
+    assert capacity["nofile_ceiling"] >= ceiling
+
+    dump = inside(host, "sh", "-c", "nginx -T 2>/dev/null")
+    nginx = capacity["nginx"]
+    assert f"worker_processes {nginx['worker_processes']};" in dump
+    assert f"worker_connections {nginx['worker_connections']};" in dump
+    for place in filter(None, nginx["directives"].values()):
+        text = inside(host, "cat", place["file"]).encode()
+        assert text[place["offset"] :][: place["length"]].decode() == place["text"]
+    main_file = inside(host, "cat", nginx["main"]["file"]).encode()
+    assert main_file[nginx["main"]["offset"] :].startswith(b"events {")
+
+    ask = "SELECT @@max_connections, @@innodb_buffer_pool_size, @@sort_buffer_size"
+    most, pool_size, sort_size = map(int, inside(host, "mariadb", "-BNe", ask).split())
+    database = capacity["database"]
+    assert database["max_connections"] == most
+    assert database["buffers"] > pool_size
+    assert database["per_connection"] > sort_size
+
+
 @pytest.mark.parametrize("name", PORTS)
 def test_counts_are_those_of_the_requests_sent(
     host: hosts.Host, playbook: Playbook, name: str

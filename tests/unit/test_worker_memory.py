@@ -148,3 +148,22 @@ def test_this_process_agrees_with_the_sum_over_its_mappings() -> None:
     resident = worker_memory.resident(os.getpid())
     assert resident is not None
     assert row["pss_total"] <= resident * 1.01
+
+
+def test_of_each_pool_some_are_asked(proc: Path) -> None:
+    running = []
+    for pid in range(100, 400):
+        _add(proc, pid, 40 << 20, (30 if pid == 399 else 10) << 20)
+        pool = "small" if pid == 399 else "large"
+        running.append(Process(pid, 1, "php-fpm", "worker", "", None, 0.0, None, False, pool=pool))
+    sample = Sample(running)
+    assert sample.read(time.monotonic() + 5)
+    assert sample.of({399}) == {
+        "pss_total": 30 << 20,
+        "pss_mean": 30 << 20,
+        "pss_max": 30 << 20,
+        "sampled": 1,
+    }
+    large = sample.of(set(range(100, 399)))
+    assert (large["pss_mean"], large["sampled"]) == (10 << 20, MAX_SAMPLE // 2)
+    assert sample.of(set())["pss_total"] is None
