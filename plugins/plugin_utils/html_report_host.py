@@ -21,6 +21,7 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils.html_report_detai
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.html_report_repairs import (
     capacity,
     log_tables,
+    recorder,
 )
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.html_report_values import (
     NOTHING,
@@ -104,7 +105,9 @@ def _remedies(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     found = []
     for remedy in rows(mapping(document.get("plan")).get("remedies")):
         role = str(remedy.get("role"))
-        changed = mapping(results.get(role)).get("changed") is True
+        result = mapping(results.get(role))
+        # An index or a purged table is a change that no rollback takes back.
+        changed = result.get("changed") is True and bool(rows(result.get("files")))
         found.append(
             {
                 "role": role,
@@ -268,6 +271,7 @@ def host_view(document: Mapping[str, Any], anchor: str, file: str) -> dict[str, 
         "notes": texts(document.get("notes")),
         "capacity": capacity(document),
         "log_tables": log_tables(document),
+        "recorder": recorder(document),
         "checks": checks,
         "sections": sections(document),
     }

@@ -12,9 +12,12 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils.html_report_value
     count,
     mapping,
     number,
+    plural,
     rows,
     size,
     span,
+    texts,
+    whole,
 )
 
 _UNKNOWN_BEFORE = "?"
@@ -151,3 +154,35 @@ def log_tables(document: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def _milliseconds(value: object) -> str:
     return f"{count(value)} ms" if number(value) else NOTHING
+
+
+def recorder(document: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The recorder and how long web logs are kept; None where role recorder did not run, or left
+    everything as it was."""
+    plan = mapping(document.get("recorder_plan"))
+    values, estimates = mapping(plan.get("values")), mapping(plan.get("estimates"))
+    disk = mapping(estimates.get("recorder"))
+    said = ""
+    if plan.get("set_up") is True:
+        said = f"{plan.get('program')} takes a sample every {span(values.get('interval'))}"
+        if number(disk.get("days")):
+            said += (
+                f" and keeps {plural(whole(disk['days']), 'day')}: about {size(disk.get('bytes'))}"
+                f" of the {size(disk.get('disk_available'))} that {disk.get('mount')} has left"
+            )
+        said += "."
+    logs = table(
+        "Access logs that logrotate keeps longer",
+        ("File", "Logs", "Days before → after", "Takes more"),
+        (
+            (
+                _text(one.get("file")),
+                ", ".join(texts(one.get("patterns"))) or NOTHING,
+                _change(one.get("days_before"), one.get("days")),
+                size(one.get("bytes")),
+            )
+            for one in rows(estimates.get("logs"))
+        ),
+        (3,),
+    )
+    return {"said": said, "logs": logs} if said or logs["rows"] else None

@@ -70,6 +70,21 @@ def _checks(result: object, seen: object) -> dict[str, Any] | None:
     return {**result, "endpoints": by_vantage}
 
 
+def _tables(calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One dictionary per table: the last call's, with what only an earlier one did."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in calls:
+        key = (str(row.get("schema")), str(row.get("table")))
+        before = found.get(key, {})
+        found[key] = {**before, **row}
+        # A later call finds the index that an earlier one has made.
+        if before.get("index") == "created":
+            found[key]["index"] = "created"
+        if "rows_before" in before:
+            found[key]["rows_before"] = before["rows_before"]
+    return list(found.values())
+
+
 def host_document(
     host: str,
     *,
@@ -101,8 +116,8 @@ def host_document(
         seen: what ``http_checks`` returned, by vantage.
         notes: sentences of the remedies for the operator.
         capacity_plan: what the filter ``capacity_plan`` made of the evidence.
-        database_tables: what ``log_tables`` returned, a dictionary per table.
-        recorder_plan: what role recorder is about to set, or has set.
+        database_tables: the tables that ``log_tables`` returned, of all of its calls in order.
+        recorder_plan: what the filter ``recorder_plan`` made of the evidence.
         written: seconds since the epoch; now, unless given.
     """
     moment = time.gmtime(time.time() if written is None else written)
@@ -119,6 +134,6 @@ def host_document(
         "checks": _checks(checks, seen),
         "notes": notes or [],
         "capacity_plan": capacity_plan or None,
-        "database_tables": database_tables or None,
+        "database_tables": _tables(database_tables or []) or None,
         "recorder_plan": recorder_plan or None,
     }

@@ -308,13 +308,36 @@ def test_what_was_done_to_log_tables_is_told_row_by_row() -> None:
     assert "The index takes about 3.1 s. The purge takes about 31 s." in part
 
 
+def test_what_is_recorded_from_now_on_is_told_with_the_disk_it_takes() -> None:
+    text = page_of(samples.attacked()).text
+    part = " ".join(text[text.index("What is recorded and kept from now on") :].split())
+    assert (
+        "atop takes a sample every 1 min and keeps 28 days: about 315 MiB of the 3.0 GiB that / has"
+        in part
+    )
+    assert "/etc/logrotate.d/nginx /var/log/nginx/*.log 14 → 30 610 MiB" in part
+    document = samples.attacked()
+    document["recorder_plan"].update(set_up=False, estimates={"recorder": None, "logs": []})
+    assert "recorded and kept" not in page_of(document).text
+
+
+def test_what_no_rollback_takes_back_has_no_command_for_it() -> None:
+    document = samples.attacked()
+    document["plan"]["remedies"].append({"role": "database", "automated": True, "findings": []})
+    document["remedies"]["database"] = {"changed": True}
+    text = page_of(document).text
+    assert "database: applied in this run." in text
+    assert "wpward_role=database" not in text
+
+
 def test_a_role_that_did_not_run_has_no_part_of_the_page() -> None:
     document = samples.attacked()
-    for name in ("capacity_plan", "database_tables"):
+    for name in ("capacity_plan", "database_tables", "recorder_plan"):
         document[name] = None
     text = page_of(document).text
     assert "Workers and open files" not in text
     assert "Log tables in the database" not in text
+    assert "recorded and kept" not in text
 
 
 def test_failed_checks_come_before_what_was_asked() -> None:

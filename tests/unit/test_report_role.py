@@ -27,8 +27,20 @@ PLAY = """
         capacity_plan: "{{ lookup('ansible.builtin.file', capacity) | from_json }}"
         capacity_result: {changed: true, files: [{path: /etc/x, action: created}]}
         capacity_notes: [n1]
-        database_tables:
-          - {schema: blog, table: wp_log, rows_before: 70, deleted: 50, remaining: 20}
+        database_described:
+          server: {version: v}
+          tables: [{schema: blog, table: wp_log, rows_before: 70}]
+        database_indexed:
+          changed: true
+          tables: [{schema: blog, table: wp_log, column: created, index: created, rows_before: 70}]
+        database_purged:
+          tables:
+            - schema: blog
+              table: wp_log
+              index: present
+              rows_before: 69
+              deleted: 50
+              remaining: 20
         recorder_plan: {program: atop}
       when: inventory_hostname == 'web2'
     - name: Report
@@ -113,17 +125,19 @@ def test_a_run_in_check_mode_leaves_one_page_and_touches_no_host(tmp_path: Path)
     assert (document["outcome"], document["run"], document["checks"]) == ("probed", None, None)
     assert document["capacity_plan"] == CAPACITY
     assert document["recorder_plan"] == {"program": "atop"}
-    assert document["database_tables"][0]["deleted"] == 50
+    (table,) = document["database_tables"]
+    assert (table["rows_before"], table["index"], table["deleted"]) == (70, "created", 50)
+    assert document["remedies"]["database"] == {"changed": True}
     assert document["remedies"]["capacity"]["changed"] is True
     assert document["notes"] == ["n1"]
     without = json.loads((directory / "web1.json").read_text())
     for name in ("capacity_plan", "database_tables", "recorder_plan"):
         assert without[name] is None
+    assert without["remedies"]["database"] is None
     assert output.count("workers  php-fpm www: pm.max_children 40 -> 16; 16 fit.") == 1
     assert "worker_processes" not in output
-    assert (
-        output.count("table    blog.wp_log: 70 rows, 50 would be deleted, 20 old ones remain") == 1
-    )
+    assert output.count("table    blog.wp_log: index on created made") == 1
+    assert output.count("table    blog.wp_log: 69 rows, 50 would be deleted, 20 old ones") == 1
     page = (directory / "report.html").read_text()
     assert page.count('<section class="host"') == 3
     assert "It failed or could not be reached" in page
