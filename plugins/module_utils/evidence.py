@@ -8,7 +8,7 @@ of a wp-config.php beyond directories.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Sequence
 
 from ansible_collections.wpward.wordpress.plugins.module_utils import (
@@ -16,22 +16,19 @@ from ansible_collections.wpward.wordpress.plugins.module_utils import (
     capacity_state,
     database,
     database_memory,
-    deny_log,
     error_logs,
     fail2ban_state,
     host_facts,
     host_state,
-    httpd_discovery,
     httpd_traps,
     limits_trap,
     log_rotation,
-    nginx_server,
     nginx_traps,
     packet_filter,
     processes,
     recorder_state,
     reverse_dns,
-    wordpress_discovery,
+    web_servers,
     worker_memory,
     xmlrpc_copies,
 )
@@ -39,20 +36,12 @@ from ansible_collections.wpward.wordpress.plugins.module_utils import (
     claims as claim_kinds,
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.budget import Budget
-from ansible_collections.wpward.wordpress.plugins.module_utils.httpd_discovery import HttpdServer
-from ansible_collections.wpward.wordpress.plugins.module_utils.httpd_vhosts import HttpdVhost
 from ansible_collections.wpward.wordpress.plugins.module_utils.log_time import iso
-from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_server import NginxServer
-from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_vhosts import Vhost
 from ansible_collections.wpward.wordpress.plugins.module_utils.problems import Problems
 from ansible_collections.wpward.wordpress.plugins.module_utils.processes import Process
-from ansible_collections.wpward.wordpress.plugins.module_utils.server_fronts import Fronts
-from ansible_collections.wpward.wordpress.plugins.module_utils.wordpress_discovery import Site
+from ansible_collections.wpward.wordpress.plugins.module_utils.web_servers import WebServers
 
 SCHEMA = 2
-_ROOTS = ("nginx", "httpd", "php-fpm")
-"""Services whose master is root's. The database has an account of its own and is asked about
-elsewhere."""
 _BANS_SECONDS = 5.0
 """For the packet filter and for fail2ban each: their programs answer at once or are stuck."""
 _RECORDER_SECONDS = 6.0
@@ -89,105 +78,8 @@ class Request:
     resolve_claims: bool = False
 
 
-@dataclass
-class _WebServers:
-    nginx: NginxServer | None = None
-    httpd: HttpdServer | None = None
-    sites: list[Site] = field(default_factory=list)
-
-    @property
-    def vhosts(self) -> list[Vhost | HttpdVhost]:
-        """Those of a server that only lies there serve nobody while the other one runs."""
-        nginx_runs = bool(self.nginx and self.nginx.described["running"])
-        httpd_runs = bool(self.httpd and self.httpd.described["running"])
-        found: list[Vhost | HttpdVhost] = []
-        if self.nginx and (nginx_runs or not httpd_runs):
-            found += self.nginx.vhosts
-        if self.httpd and (httpd_runs or not nginx_runs):
-            found += self.httpd.vhosts
-        return found
-
-    def fronts(self, addresses: Sequence[str]) -> Fronts | None:
-        """None unless both servers run. ``addresses``: the host's own, beside loopback."""
-        nginx, httpd = self.nginx, self.httpd
-        if nginx is None or httpd is None:
-            return None
-        if not nginx.described["running"] or not httpd.described["running"]:
-            return None
-        return Fronts(nginx.config, nginx.vhosts, httpd.vhosts, addresses)
-
-    def log_formats(self) -> dict[str, dict[str, str]]:
-        return {
-            "nginx": self.nginx.described["log_formats"] if self.nginx else {},
-            "httpd": self.httpd.described["log_formats"] if self.httpd else {},
-        }
-
-    def error_logs(self, running: Sequence[Process]) -> dict[str, list[str]]:
-        logs = error_logs.logs_of(running)
-        for vhost in self.vhosts:
-            logs[vhost.id.partition(":")[0]].extend(vhost.error_logs)
-        return logs
-
-    def deny_logs(self) -> access_evidence.DenyLogs:
-        return access_evidence.DenyLogs(
-            deny_log.nginx_paths(self.nginx.config) if self.nginx else (),
-            deny_log.httpd_paths(self.httpd.vhosts if self.httpd else ()),
-        )
-
-    def ports(self) -> list[int]:
-        listens = [listen for vhost in self.vhosts for listen in vhost.listens]
-        return sorted({listen.port for listen in listens if listen.unix is None})
-
-
-def _trusted(running: Sequence[Process], problems: Problems) -> list[Process]:
-    """Without servers that somebody else than root started.
-
-    The probe runs a server's own program and reads the files that it names, as root. A user's
-    process that only bears the name must not choose what that is.
-    """
-    kept: list[Process] = []
-    for process in running:
-        if process.role == "master" and process.service in _ROOTS and not process.is_roots:
-            problems.add(
-                "server_not_roots",
-                f"Process {process.pid} runs as {process.service}, but root did not start it; it "
-                "was left out.",
-            )
-        else:
-            kept.append(process)
-    return kept
-
-
-def _web_servers(
-    running: Sequence[Process], addresses: Sequence[str], budget: Budget, problems: Problems
-) -> _WebServers:
-    found = _WebServers()
-    with budget.part("nginx"):
-        found.nginx = nginx_server.discover(running, problems)
-    with budget.part("httpd"):
-        found.httpd = httpd_discovery.discover(running, problems)
-        if found.httpd and not found.httpd.described["running"]:
-            version = found.httpd.described["version"]
-            problems.add("httpd_not_running", f"httpd {version} is installed but not running.")
-    if found.nginx is None and found.httpd is None:
-        problems.add("web_server_not_found", "Neither nginx nor httpd was found on this host.")
-    with budget.part("wordpress"):
-        fronts = found.fronts(addresses)
-        found.sites = wordpress_discovery.find_sites(
-            found.vhosts, problems, fronts.of if fronts else None
-        )
-        if fronts:
-            fronts.attribute(found.sites)
-    if not found.sites:
-        problems.add(
-            "wordpress_not_found",
-            f"No WordPress was found in the document roots of {len(found.vhosts)} virtual hosts.",
-        )
-    return found
-
-
 def _traps(
-    web: _WebServers, running: Sequence[Process], addresses: Sequence[str]
+    web: WebServers, running: Sequence[Process], addresses: Sequence[str]
 ) -> list[dict[str, Any]]:
     found = limits_trap.find(running)
     if web.nginx:
@@ -222,18 +114,15 @@ def collect(request: Request) -> dict[str, Any]:
             f"Process 1 is {host['init']}, not systemd: no remedy can be applied here, because a "
             "change that nobody confirms could not put itself back.",
         )
-    running = _trusted(processes.running(), problems)
+    running = web_servers.roots_only(processes.running(), problems)
     workers = worker_memory.Sample(running)
-    web = _web_servers(running, host["addresses"], budget, problems)
+    web = web_servers.discover(running, host["addresses"], budget, problems)
     document: dict[str, Any] = {
         "schema": SCHEMA,
         "collected_at": iso(began),
         "since": iso(request.since),
         "host": host,
-        "nginx": web.nginx.described if web.nginx else None,
-        "httpd": web.httpd.described if web.httpd else None,
-        "vhosts": [vhost.describe() for vhost in web.vhosts],
-        "sites": [site.describe() for site in web.sites],
+        **web.describe(),
         "processes": list(processes.describe(running)),
         "now": None,
         "traps": [],
