@@ -247,8 +247,9 @@ def _seconds(value: str | None, table: Table, milliseconds: bool) -> float | Non
 def age_of(client: Client, table: Table, retention_days: float, now: float) -> Age:
     """Which rows of a table are older than ``retention_days``.
 
-    The times of a column without a time zone may be off by half a day in either direction, so a
-    day more is kept there. Raises Unanswered.
+    The time is that of the last midnight, so that a second run finds nothing. The times of a column
+    without a time zone may be off by half a day in either direction, so a day more is kept there.
+    Raises Unanswered.
     """
     purge, key, column = (
         table.known.purge,
@@ -258,7 +259,7 @@ def age_of(client: Client, table: Table, retention_days: float, now: float) -> A
     exact = table.column_type == "timestamp" or (
         purge is not None and purge.utc and table.column_type not in _DATES
     )
-    until = now - retention_days * DAY - (0 if exact else DAY)
+    until = now - now % DAY - retention_days * DAY - (0 if exact else DAY)
     ends = client.rows(f"SELECT {_columns(f'MIN({key})', f'MAX({key})')} FROM {table.place};")
     if not ends or ends[0][0] is None:
         return Age(_condition(table, False, until), 0.0, None)

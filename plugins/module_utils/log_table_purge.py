@@ -147,7 +147,8 @@ class Purge:
             time.sleep(max(took, _AT_LEAST))
 
     def _adapt(self, took: float) -> None:
-        factor = min(2.0, max(0.25, self._pace.batch / max(took, 0.001)))
+        # A little less than allowed, since the next rows may be larger or not in memory.
+        factor = min(1.5, max(0.25, 0.7 * self._pace.batch / max(took, 0.001)))
         self._rows = int(min(_MOST, max(_FEWEST, self._rows * factor)))
 
     def _batch(self) -> float:

@@ -137,6 +137,9 @@ class _Work:
         except Unanswered as error:
             result["stopped"] = str(error)
         result["seconds"] = round(time.monotonic() - began, 1)
+        if result["stopped"]:
+            left = f" About {result['remaining']} old rows are left." if result["remaining"] else ""
+            self.notes.append(f"{table.shown}: {result['stopped']}{left}")
         return result
 
     def _described(self) -> dict[str, Any]:
