@@ -50,7 +50,7 @@ _value:
 
 from typing import Any
 
-from ansible_collections.wpward.wordpress.plugins.filter.verify_checks import (
+from ansible_collections.wpward.wordpress.plugins.module_utils.http_connections import (
     connections,
     vhost_connections,
 )

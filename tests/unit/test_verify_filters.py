@@ -7,12 +7,10 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.wpward.wordpress.plugins.filter.verify_checks import (
-    connections,
-    verify_checks,
-)
+from ansible_collections.wpward.wordpress.plugins.filter.verify_checks import verify_checks
 from ansible_collections.wpward.wordpress.plugins.filter.verify_result import verify_result
 from ansible_collections.wpward.wordpress.plugins.filter.verify_source import verify_source
+from ansible_collections.wpward.wordpress.plugins.module_utils.http_connections import connections
 
 Dict = dict[str, Any]
 
