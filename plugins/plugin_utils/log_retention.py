@@ -82,7 +82,7 @@ def _raise(row: Row, days: int, allowance: Allowance, found: Retention) -> None:
     found.logs.append(
         {
             "file": row["file"],
-            "patterns": row["patterns"],
+            "patterns": list(row["patterns"]),
             "days_before": kept,
             "days": days,
             "bytes": size,
