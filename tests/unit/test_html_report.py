@@ -265,19 +265,25 @@ def test_a_day_of_samples_keeps_its_worst_moment_and_few_points() -> None:
         "active": True,
         "interval": 60,
         "samples": [
-            {"at": samples.iso(start + 60 * n), "processes": 900 if n == 701 else 100}
+            {
+                "at": samples.iso(start + 60 * n),
+                "processes": 900 if n == 701 else 100,
+                "memory_available": 0 if n == 701 else 4 * 1024**3,
+            }
             for n in range(1440)
         ],
     }
     page = page_of(document)
-    assert small_plots(page) == ["processes 100 to 900"]
+    assert small_plots(page) == ["processes 100 to 900", "memory available 0 B to 4.0 GiB"]
     assert "each point is the worst of 3 samples" in page.text
-    (line,) = [
+    processes, memory = [
         attributes["d"]
         for tag, attributes in page.tags
         if tag == "path" and "curve" in attributes["class"]
     ]
-    assert line.count("L") < 500 and re.search(r" 0\.0(L|$)", line)
+    assert processes.count("L") < 500
+    assert re.search(r" 0\.0(L|$)", processes)
+    assert re.search(r" 100\.0(L|$)", memory)
 
 
 def test_the_arithmetic_of_the_workers_can_be_read_line_by_line() -> None:

@@ -95,6 +95,7 @@ def test_a_curve_breaks_off_where_nothing_was_measured() -> None:
     parts = [times[part] for part in stretches(times, 150)]
     assert parts == [[0, 60, 120], [600, 660], [2000]]
     assert stretches([], 150) == [slice(0, 0)]
+    assert stretches([0, 150], 150) == [slice(0, 2)]
 
 
 def test_gaps_are_where_nothing_was_measured_in_view() -> None:
@@ -103,6 +104,7 @@ def test_gaps_are_where_nothing_was_measured_in_view() -> None:
     assert gaps(times, 300, 700, 150) == [(300, 600)]
     assert gaps(times, 0, 2000, 150) == [(120, 600), (660, 2000)]
     assert gaps(times, -900, 60, 150) == [(-900, 0)]
+    assert gaps([0, 150], 0, 150, 150) == []
     assert gaps([], 0, 100, 150) == []
     assert gaps([], 0, 200, 150) == [(0, 200)]
     assert blocks([(10, 20)], 0, 100) == "M100.0 0h100.0v100h-100.0z"
