@@ -8,10 +8,7 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils import (
     finding_kinds_traffic,
     finding_kinds_traps,
 )
-from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding_kind import (
-    AUTOMATED,
-    Kind,
-)
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding_kind import Kind
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.thresholds import THRESHOLDS
 
 KINDS: tuple[Kind, ...] = (
@@ -26,14 +23,10 @@ _LANGUAGES = (("shell", "sh"), ("nginx", "nginx"), ("httpd", "apache"))
 
 
 def remedies_in_words(kind: Kind) -> str:
-    """Which roles a finding calls for, and whether they are there."""
+    """Which roles a finding calls for."""
     if not kind.remedies:
         return "It calls for no remedy."
-    words = [
-        f"`{role}`" if role in AUTOMATED else f"`{role}` (not automated: by hand)"
-        for role in kind.remedies
-    ]
-    return f"It calls for {', '.join(words)}."
+    return f"It calls for {', '.join(f'`{role}`' for role in kind.remedies)}."
 
 
 def markdown() -> str:

@@ -17,9 +17,6 @@ ROLES = (ENDPOINTS, GUARD, DATABASE, REAL_IP, BANS, CAPACITY, RECORDER)
 """In the order of application: shut the door, free the site, then see to the next time. Bans come
 after the real addresses, because without those they hit a delivery network."""
 
-AUTOMATED = (ENDPOINTS, GUARD, REAL_IP, BANS)
-"""The roles that this collection has. The others are named in a plan and left to the operator."""
-
 CLOSE_XMLRPC_NGINX = """\
 # /etc/nginx/conf.d/close-xmlrpc.conf - all virtual hosts at once, answers 401
 # before: touch /etc/nginx/nobody ; after: nginx -t && systemctl reload nginx

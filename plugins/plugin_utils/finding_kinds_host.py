@@ -137,8 +137,7 @@ KINDS = (
         "has. That is not seen until a flood asks for all of them; then the host swaps to death "
         "instead of refusing.",
         "A value that does not fit is lowered to what does, with the arithmetic in the report; "
-        "httpd is restarted once, and what its workers really take is compared with what was "
-        "expected.",
+        "httpd is restarted once, and each site has to answer a page after that.",
         "Set MaxRequestWorkers to what fits.",
         shell=_WORKER_MEMORY,
         httpd="# prefork; ServerLimit must not be below it\nServerLimit 40\nMaxRequestWorkers 40",
@@ -150,9 +149,10 @@ KINDS = (
         HIGH,
         "A statement has been changing or reading a large table for a long time while the site "
         "waits. Typically it is the daily purge of a plugin's log table that an attack has filled.",
-        "A purge that runs already is waited for: to kill it is up to you, and the role states "
-        "what undoing it would cost. Then the purge column gets an index, and once the run is "
-        "confirmed the old rows go in small batches.",
+        "A purge that runs already is waited for; it is killed only on request "
+        "(`wpward_database_running_purge: kill`), since undoing its work takes about as long as it "
+        "has run. Then the purge column gets an index, and once the run is confirmed the old rows "
+        "go in small batches.",
         "Let it finish if it is near its end: a statement that is killed late has to undo its "
         "work, which takes as long again. Then see to the table and its index.",
         shell="mysql -e 'SHOW FULL PROCESSLIST'\n"
@@ -166,10 +166,11 @@ KINDS = (
         MEDIUM,
         "A security plugin wrote a row for each failed login of an attack, maybe days ago. The "
         "attack is over; purging the table still takes the server's time every day.",
-        "When the run is proven and confirmed, rows beyond the plugin's own retention are removed "
-        "in batches by primary key, with pauses, and it stops where the load or a replica's lag "
-        "rises; the next run goes on from there. Deleted rows do not come back by a rollback. "
-        "Tables that this collection does not know as a log are never touched.",
+        "When the run is proven and confirmed, rows older than 30 days "
+        "(`wpward_database_retention_days`) are removed in batches by primary key, with pauses; "
+        "that stops where the load rises or replicas fall behind, and the next run goes on from "
+        "there. Deleted rows do not come back by a rollback. Tables that this collection does not "
+        "know as a log are never touched.",
         "Delete the old rows in batches until none is left. One large DELETE holds locks for as "
         "long as it takes.",
         shell="""\
@@ -214,13 +215,15 @@ do sleep 1; done""",
         "processes there are and where memory, CPU and I/O go. After a restart nobody can tell "
         "what filled the memory. A recorder that writes every ten minutes, as atop and sysstat do "
         "unless told otherwise, misses a host that dies in three.",
-        "A recorder is installed that takes a sample each minute and keeps a bounded number of "
-        "days; a later probe puts what it wrote under the plot of the requests.",
-        "Install atop and set its interval to 60 seconds.",
-        shell="apt-get install atop          # RHEL: dnf install atop, from EPEL\n"
-        "# LOGINTERVAL=60 in /etc/default/atop, RHEL: /etc/sysconfig/atop\n"
-        "systemctl enable --now atop && systemctl restart atop\n"
-        "atop -r                       # b to go to a time, t forward, T back",
+        "A recorder is installed (atop on Debian and Ubuntu, sysstat on the RHEL family; one that "
+        "runs stays) that takes a sample each minute and keeps a bounded number of days; a later "
+        "probe puts what it wrote under the plot of the requests.",
+        "Install one and set its interval to 60 seconds.",
+        shell="apt-get install atop\n"
+        "sed -i 's/^LOGINTERVAL=.*/LOGINTERVAL=60/' /etc/default/atop\n"
+        "systemctl enable atop && systemctl restart atop\n"
+        "atop -r       # b goes to a time, t forward, T back\n"
+        "# RHEL: dnf install sysstat; OnCalendar=*:0/1:00 by systemctl edit sysstat-collect.timer",
         remedies=(RECORDER,),
     ),
     Kind(

@@ -12,7 +12,6 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils.case import Case
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import Finding, mapping
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding_catalogue import BY_ID
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding_kind import (
-    AUTOMATED,
     BANS,
     CAPACITY,
     DATABASE,
@@ -34,7 +33,7 @@ def remedies(findings: Sequence[Finding], case: Case) -> list[dict[str, Any]]:
         calling = [one for one in findings if _calls(one, role, case.policy)]
         if not calling:
             continue
-        automated = role in AUTOMATED and _possible(role, case)
+        automated = _possible(role, case)
         planned.append(
             {
                 "role": role,
@@ -77,6 +76,7 @@ def _calls(finding: Finding, role: str, policy: Mapping[str, str]) -> bool:
 
 
 def _parameters(role: str, case: Case) -> dict[str, Any]:
+    """What the role has to be told about this host; the others find out from the evidence."""
     if role not in (ENDPOINTS, GUARD, BANS):
         return {}
     return {f"{role}_policy": dict(case.policy), f"{role}_trusted": list(case.known.trusted)}

@@ -18,7 +18,6 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding_catalogue
     TRAPS,
 )
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding_kind import (
-    AUTOMATED,
     ENDPOINTS,
     GUARD,
     ROLES,
@@ -80,8 +79,8 @@ def test_entry_is_whole(kind: Kind) -> None:
     assert GUARD not in kind.remedies or ENDPOINTS in kind.remedies
 
 
-def test_automated_roles_are_roles_of_this_collection() -> None:
-    assert all((ROOT / "roles" / role / "tasks" / "main.yml").exists() for role in AUTOMATED)
+def test_what_findings_call_for_are_roles_of_this_collection() -> None:
+    assert all((ROOT / "roles" / role / "tasks" / "main.yml").exists() for role in ROLES)
 
 
 def test_every_finding_has_its_place_in_the_document() -> None:

@@ -187,6 +187,25 @@ def test_nothing_is_automated_where_no_web_server_can_be_closed() -> None:
     assert automated({**evidence, "httpd": nowhere, "vhosts": [vhost]}) == set()
 
 
+def test_what_does_not_rest_on_the_web_servers_refusals_needs_none() -> None:
+    """A host whose web server nobody can close still gets limits, a database and a recorder."""
+    document = host("incident_d")
+    document["httpd"] = None
+    document["database"] = database(500_000, False)
+    services = [{"service": "mariadb", "manageable": False}]
+    ready = {
+        **document,
+        "capacity": {"services": [*services, {"service": "httpd", "manageable": True}]},
+        "recorder": recorder(None),
+    }
+    assert automated(ready) == {"capacity", "database", "recorder"}
+    assert automated({**ready, "capacity": {"services": services}}) == {"database", "recorder"}
+    assert automated({**ready, "capacity": None}) == {"database", "recorder"}
+    unreachable = {**ready["database"], "reachable": False}
+    assert automated({**ready, "database": unreachable}) == {"capacity", "recorder"}
+    assert automated({**ready, "recorder": None}) == {"capacity", "database"}
+
+
 def test_what_is_missing_to_understand_an_attack_is_told() -> None:
     short = [*rotation(14), {**rotation(9)[0], "file": "/etc/logrotate.d/apache2"}]
     short[1]["server"] = "httpd"
