@@ -139,5 +139,11 @@ def test_a_directory_behind_a_link_is_the_same_one(host: Host) -> None:
     assert host.overriding() == "link/zz.conf:1"
 
 
+def test_of_a_file_that_is_read_twice_the_second_time_counts(host: Host) -> None:
+    host.write("sites/blog.conf", "ServerLimit 20\n")
+    host.write("httpd.conf", "Include sites/blog.conf\n" + MAIN)
+    assert host.overriding() == "sites/blog.conf:1"
+
+
 def test_a_place_that_nothing_reads_overrides_nothing(host: Host) -> None:
     assert overriding(host.load(), "/nowhere/wpward.conf") is None
