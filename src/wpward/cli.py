@@ -101,6 +101,11 @@ def _parser() -> argparse.ArgumentParser:
         "networks", help="how old the published networks are, bring them up to date", add_help=False
     )
     commands.add_parser(
+        "triage",
+        help="ask hosts over SSH what is happening, without Ansible",
+        add_help=False,
+    )
+    commands.add_parser(
         "cdn", help="how old the delivery networks' ranges are, refresh them", add_help=False
     )
     return parser
@@ -189,6 +194,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from wpward import cdn
 
         return cdn.main(words[1:])
+    if words[:1] == ["triage"]:
+        from wpward import triage
+
+        return triage.main(words[1:])
     options = _parser().parse_args(words)
     if options.command == "logs":
         return _logs(options)

@@ -1,0 +1,166 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the host's Python is sent first: it loads the library from memory, probes, and cleans up.
+
+This source is executed on the host, by Python 3.8 or newer, and imports nothing of this package.
+A second process does the work. The first one only waits, so that it can end the work and all of
+its programs the moment that nobody waits for the answer any more: sshd does not do that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import importlib
+import importlib.util
+import json
+import os
+import select
+import signal
+import sys
+import time
+import zlib
+from pathlib import Path
+from typing import Any, Iterator
+
+_SUBREAPER = 36
+_GRACE = 5.0
+_STDIN = 0
+TIME_OVER = 75
+
+
+class Library:
+    """Finds modules in a dictionary of their sources; their packages are all names above them."""
+
+    def __init__(self, sources: dict[str, str]) -> None:
+        self._sources = sources
+        self._packages = {
+            name[:at] for name in sources for at, one in enumerate(name) if one == "."
+        }
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name in self._packages or name in self._sources:
+            loader: Any = self
+            package = name in self._packages
+            return importlib.util.spec_from_loader(name, loader, is_package=package)
+        return None
+
+    def create_module(self, spec: Any) -> None:
+        return None
+
+    def exec_module(self, module: Any) -> None:
+        name = module.__name__
+        if name in self._sources:
+            source = self._sources[name]
+            exec(compile(source, f"<{name}>", "exec", dont_inherit=True), module.__dict__)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _probe(library: str, request: dict[str, Any], marker: str, out: int) -> None:
+    """Write the evidence, and before each of its parts the part's name."""
+    evidence: Any = importlib.import_module(library + ".evidence")
+
+    class Telling(evidence.Budget):  # type: ignore[misc]
+        @contextlib.contextmanager
+        def part(self, name: str, at_most: Any = None) -> Iterator[float]:
+            _write(out, f"{marker} part {name}\n".encode("ascii"))
+            with super().part(name, at_most) as deadline:
+                yield deadline
+
+    evidence.Budget = Telling
+    document = evidence.collect(
+        evidence.Request(
+            int(time.time()) - request["back"],
+            request["budget"],
+            database_credentials=request["database_credentials"],
+        )
+    )
+    packed = zlib.compress(json.dumps(document).encode("ascii"))
+    _write(out, f"{marker} evidence {len(packed)}\n".encode("ascii") + packed)
+
+
+def _children() -> Iterator[int]:
+    """Processes whose parent this one is, those among them whose own parent has ended."""
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            # The name before the last bracket may hold anything.
+            parent = int((entry / "stat").read_bytes().rpartition(b")")[2].split()[1])
+        except (OSError, IndexError, ValueError):
+            continue
+        if parent == os.getpid():
+            yield int(entry.name)
+
+
+def _end_all() -> None:
+    """End whatever was started here, however deep."""
+    until = time.monotonic() + _GRACE
+    while time.monotonic() < until:
+        for pid in _children():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return
+        time.sleep(0.02)
+
+
+def _wait(pid: int, ended: int, seconds: float) -> int:
+    """The exit code of process ``pid``, or why it was not waited for. ``ended``: a pipe whose other
+    end only that process holds."""
+    poll = select.poll()
+    poll.register(ended, select.POLLIN | select.POLLHUP)
+    poll.register(_STDIN, select.POLLIN | select.POLLHUP)
+    until = time.monotonic() + seconds
+    while True:
+        left = until - time.monotonic()
+        if left <= 0:
+            sys.stderr.write(f"The probe was ended after {seconds:.0f} s.\n")
+            return TIME_OVER
+        ready = {descriptor for descriptor, _event in poll.poll(left * 1000)}
+        if ended in ready:
+            status = os.waitpid(pid, 0)[1]
+            return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
+        if _STDIN in ready and not os.read(_STDIN, 4096):
+            return TIME_OVER
+
+
+def run(given: dict[str, Any], marker: str) -> int:
+    """Do what ``given`` says; return the exit code."""
+    library, request = given["library"], given["request"]
+    finder: Any = Library(given["sources"])
+    sys.meta_path.insert(0, finder)
+    importlib.import_module(library + ".courtesy").step_back()
+    # What a program or a module prints by mistake must not stand in the midst of the answer.
+    out = os.dup(1)
+    os.dup2(2, 1)
+    ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
+    ended, held = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            os.close(ended)
+            null = os.open(os.devnull, os.O_RDONLY)
+            os.dup2(null, _STDIN)
+            _probe(library, request, marker, out)
+            code = 0
+        except BaseException as error:
+            sys.stderr.write(f"The probe failed: {type(error).__name__}: {error}\n")
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+    os.close(held)
+    # Or the client would still be waiting for the end of the answer.
+    os.close(out)
+    try:
+        return _wait(pid, ended, request["seconds"])
+    finally:
+        _end_all()
