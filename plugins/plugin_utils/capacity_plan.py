@@ -110,10 +110,7 @@ def _plan_workers(evidence: Row, settings: Settings, plan: _Plan) -> None:
     capacity = evidence["capacity"]
     budget = plan.budget = make_budget(evidence, settings)
     groups = php_workers(evidence, settings)
-    allowed = [one.get("process_max") or 0 for one in capacity.get("php_fpm") or ()]
-    plan.planned = plan_workers(
-        groups, budget.left, capacity["cpus"], settings.per_cpu, max(allowed, default=0)
-    )
+    plan.planned = plan_workers(groups, budget.left, capacity["cpus"], settings.per_cpu)
     weights = sum(group.weight for group in groups)
     for one in plan.planned:
         group = one.workers
@@ -133,6 +130,12 @@ def _plan_workers(evidence: Row, settings: Settings, plan: _Plan) -> None:
                 int(budget.left * group.weight / weights),
                 f"weight {float(group.weight):g} of {float(weights):g}; what another does not "
                 "need comes on top",
+            )
+        if group.limit is not None:
+            budget.note(
+                f"limit of {quote(group.unit)}",
+                group.limit,
+                "what systemd allows the unit, of which the workers get 90 %",
             )
         budget.note(
             f"{plural(one.after, 'worker')} of {quote(group.name)}",
@@ -221,16 +224,12 @@ def _note_what_does_not_fit(plan: _Plan, taken: int) -> None:
             )
     left = plan.budget.left
     if taken * 10 > left * 11:
+        total = sum(one.after for one in plan.planned)
         plan.notes.append(
-            f"The PHP workers do not fit in memory even at {plan_total(plan)} in all: they may "
-            f"take {size(taken)}, and {size(left)} are left for them, {size(taken - left)} too "
-            "little. Give the host more memory, or lower the buffers of the database."
+            f"The PHP workers do not fit in memory even at {total} in all: they may take "
+            f"{size(taken)}, and {size(left)} are left for them, {size(taken - left)} too little. "
+            "Give the host more memory, or lower the buffers of the database."
         )
-
-
-def plan_total(plan: _Plan) -> int:
-    """PHP workers in all, as planned."""
-    return sum(one.after for one in plan.planned)
 
 
 def _weight_notes(settings: Settings, plan: _Plan) -> list[str]:
@@ -318,14 +317,10 @@ def _pool_settings(
     children = {
         one.workers.pool: one.after for one in plan.planned if one.workers.unit == row.get("unit")
     }
-    # nginx waits for PHP without a thread; only where httpd asks PHP a long queue costs it some.
-    front = plan.budget.front
-    threads = None
-    if front is not None and front.threads and plan.front_after is not None:
-        threads = plan.front_after * front.threads
+    by_nginx = bool(capacity.get("nginx")) and plan.budget.front is None
     target = nofile or min(settings.nofile, capacity["nofile_ceiling"])
     pools: list[Numbers] = [
-        pool_numbers(pool, children.get(pool["name"], pool["max_children"]), target, threads)
+        pool_numbers(pool, children.get(pool["name"], pool["max_children"]), target, by_nginx)
         for pool in master["pools"]
     ]
     changed = any(differs(pool, found) for pool, found in zip(master["pools"], pools, strict=True))
@@ -337,11 +332,11 @@ def _httpd_settings(evidence: Row, row: Row, plan: _Plan) -> dict[str, Any]:
     found = next((one for one in plan.rows if one["service"] == "httpd"), None)
     if found is None or httpd.get("overriding") or not row.get("manageable", True):
         return {}
-    if found["after"] == found["before"]:
+    php, front = runs_php(evidence), plan.budget.front
+    if found["after"] == found["before"] and not php:
         return {}
-    front = plan.budget.front
-    if runs_php(evidence) or front is None or httpd["mpm"] == "prefork":
-        numbers = prefork_numbers(httpd, found["after"])
+    if front is None or httpd["mpm"] == "prefork":
+        numbers = prefork_numbers(httpd, found["after"], php)
     else:
         numbers = threaded_numbers(httpd, front, plan.front_after or front.processes)
     return numbers if httpd_differs(httpd, numbers) else {}

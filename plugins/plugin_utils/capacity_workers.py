@@ -35,10 +35,9 @@ _LARGEST_COUNTS = 0.8
 _DATABASE_ITSELF = 64 * _MIB
 """What mariadbd takes beside its buffers: 87 MiB with little in them (PSS, MariaDB 10.11)."""
 
-_PHP_LIMIT = 128 * _MIB
-"""PHP's own memory_limit where a pool sets none."""
-_UNLIMITED = 256 * _MIB
-"""A worker without a memory_limit: what WordPress itself asks for in its administration."""
+_PHP_LIMIT = 256 * _MIB
+"""How far a worker may grow where its pool does not set memory_limit so that nobody can raise it:
+WordPress raises it to this itself in its administration (WP_MAX_MEMORY_LIMIT)."""
 
 _FRONT_SHARE = 4
 """Web servers that leave PHP to others get at most this part (one fourth) of the memory."""
@@ -222,6 +221,7 @@ def php_workers(evidence: Row, settings: Settings) -> list[Workers]:
                 connection=connection,
                 weight=settings.weight(pool["name"]),
                 limit=row.get("memory_limit"),
+                processes=master.get("process_max") or 0,
                 fixed=fixed,
                 **_size_of_pool(pool, known, row, connection),
             )
@@ -281,10 +281,8 @@ def _size_of_pool(pool: Row, known: Sequence[int], row: Row, connection: int) ->
         mean, largest = pss.get("mean"), pss.get("max")
     each = _believed(mean, largest, SMALLEST)
     limit = pool.get("memory_limit")
-    if limit is None:
+    if limit is None or limit <= 0:
         limit = _PHP_LIMIT
-    elif limit <= 0:
-        limit = _UNLIMITED
     return {
         "each": each,
         "how": where + _how(mean, largest, each),

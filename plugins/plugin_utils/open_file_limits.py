@@ -34,7 +34,8 @@ def wanted_files(row: Row, wanted: int, ceiling: int, own: int | None = None) ->
     if own is not None and own <= has["lowest"] and has["highest"] >= target:
         # The unit gives enough; only the configuration takes it away again.
         return None
-    return int(max(target, has["highest"]))
+    # Systemd would lower silently what is above the ceiling.
+    return int(max(target, has["highest"])) if has["highest"] <= ceiling else None
 
 
 @dataclass

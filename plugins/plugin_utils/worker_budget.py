@@ -4,7 +4,7 @@
 The measure is the proportional set size (PSS) of the workers that run. A maximum that does not fit
 is lowered, whatever the log says about reaching it: workers that are swapped out or killed answer
 nobody. It is raised only where every worker would still fit had it grown to PHP's memory_limit, so
-that no measurement of workers that have just been started makes room that is not there.
+that the small size of workers that have just been started makes no room that is not there.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class Workers:
     service, unit, pool, setting: where that is set; pool is None for httpd itself. current: the
     maximum now. each: PSS of one in bytes, and how that was found. grown: bytes of one at PHP's
     memory_limit. connection: bytes of the database for the connection that each has. limit: bytes
-    that systemd allows the unit. fixed: why the maximum cannot be changed; empty where it can.
+    that systemd allows the unit. processes: workers that php-fpm starts at most, whatever its pools
+    may have; 0 for any number. fixed: why the maximum cannot be changed; empty where it can.
     """
 
     service: str
@@ -49,6 +50,7 @@ class Workers:
     connection: int
     weight: Fraction
     limit: int | None = None
+    processes: int = 0
     fixed: str = ""
 
     @property
@@ -100,30 +102,37 @@ def share(
     return [got[one] for one in range(len(needs))]
 
 
-def plan_workers(
-    groups: Sequence[Workers], left: int, cpus: float, per_cpu: int, process_max: int | None = None
-) -> list[Planned]:
+def plan_workers(groups: Sequence[Workers], left: int, cpus: float, per_cpu: int) -> list[Planned]:
     """What each maximum should be.
 
     left: bytes for all of them and their database connections. cpus: processors that may be used.
-    process_max: PHP workers that php-fpm starts at most, whatever its pools may have.
+    per_cpu: workers that one of them keeps busy.
     """
-    counts = _lower_all(groups, left, [group.fixed != "" for group in groups])
-    wanted = _lower_all(groups, left, [False for _group in groups])
+    costs = [group.cost for group in groups]
+    free = [False] * len(groups)
+    fixed = [group.fixed != "" for group in groups]
+    in_units = _lower_in_units(groups, free)
+    wanted = _lower(groups, in_units, costs, left, free)
+    # What cannot be changed takes what it takes, and the others get by with the rest.
+    counts = _lower(groups, _lower_in_units(groups, fixed), costs, left, fixed)
     lowered = [
         want if group.fixed else count
         for group, want, count in zip(groups, wanted, counts, strict=True)
     ]
-    bounds = _raise(groups, counts, left, cpus, per_cpu, process_max)
+    bounds = _raise(groups, counts, left, cpus, per_cpu)
     return [
-        _planned(group, low, high, bound, left, per_cpu)
-        for group, low, high, bound in zip(groups, lowered, counts, bounds, strict=True)
+        _lowered(group, lowered[at], left, lowered[at] == in_units[at], len(groups) == 1)
+        if lowered[at] < group.current
+        else _raised(group, counts[at], bounds[at], cpus, per_cpu)
+        if counts[at] > group.current
+        else _kept(group, left)
+        for at, group in enumerate(groups)
     ]
 
 
-def _lower_all(groups: Sequence[Workers], left: int, stay: Sequence[bool]) -> list[int]:
-    """The maxima, lowered as far as the units' own limits and then the host's memory ask for it.
-    stay: those that take what they take, so that the others get by with the rest."""
+def _lower_in_units(groups: Sequence[Workers], stay: Sequence[bool]) -> list[int]:
+    """The maxima, lowered where they do not fit in what systemd allows their unit.
+    stay: those that are not lowered."""
     counts = [group.current for group in groups]
     units = {group.unit for group in groups if group.limit is not None}
     for unit in sorted(units, key=str):
@@ -138,7 +147,7 @@ def _lower_all(groups: Sequence[Workers], left: int, stay: Sequence[bool]) -> li
         )
         for at, count in zip(mine, lowered, strict=True):
             counts[at] = count
-    return _lower(groups, counts, [group.cost for group in groups], left, stay)
+    return counts
 
 
 def _lower(
@@ -165,30 +174,23 @@ def _raise(
     left: int,
     cpus: float,
     per_cpu: int,
-    process_max: int | None,
 ) -> list[str]:
     """Raises ``counts`` in place; what bounds each of them."""
     weights = sum(group.weight for group in groups)
     bounds = []
     for position, group in enumerate(groups):
         busy = max(LEAST, int(per_cpu * Fraction(cpus) * group.weight / weights))
-        others = sum(
-            count * other.grown
+        others = [
+            (other, count)
             for other, count in zip(groups, counts, strict=True)
             if other is not group
-        )
-        fits = (left - others) // group.grown
+        ]
+        mates = [(other, count) for other, count in others if other.unit == group.unit]
+        fits = (left - _grown(others)) // group.grown
         if group.limit is not None:
-            mates = sum(
-                count * other.grown
-                for other, count in zip(groups, counts, strict=True)
-                if other is not group and other.unit == group.unit
-            )
-            fits = min(fits, (int(group.limit * _OF_UNIT) - mates) // group.grown)
-        if process_max and group.pool is not None:
-            pools = zip(groups, counts, strict=True)
-            taken = sum(count for other, count in pools if other.pool is not None)
-            fits = min(fits, process_max - taken + counts[position])
+            fits = min(fits, (int(group.limit * _OF_UNIT) - _grown(mates)) // group.grown)
+        if group.processes:
+            fits = min(fits, group.processes - sum(count for _other, count in mates))
         target = min(busy, fits)
         if not group.fixed and counts[position] < target * _TOO_FEW:
             counts[position] = target
@@ -196,27 +198,39 @@ def _raise(
     return bounds
 
 
-def _planned(group: Workers, low: int, high: int, bound: str, left: int, per_cpu: int) -> Planned:
+def _grown(counted: Sequence[tuple[Workers, int]]) -> int:
+    return sum(count * group.grown for group, count in counted)
+
+
+def _takes(group: Workers) -> str:
     now = group.current
-    takes = f"{plural(now, 'worker')} of {size(group.cost)} each may take {size(now * group.cost)}"
-    if low < now:
-        reason = (
-            f"{takes}; what is left of the memory is {size(max(left, 0))}, of which {group.name} "
-            f"can have {low}"
-        )
-        return Planned(group, low, now if group.fixed else low, MEMORY, _with(reason, group, low))
-    if high > now:
-        why = f"{per_cpu} for each processor" if bound == CPU else "more would not fit in memory"
-        reason = (
-            f"{takes} of {size(max(left, 0))}; {high} fit as well, even at PHP's memory_limit "
-            f"({size(group.grown)} each), and {why}"
-        )
-        return Planned(group, high, high, bound, _with(reason, group, high))
-    reason = f"{takes} of the {size(max(left, 0))} that are left for PHP"
-    return Planned(group, now, now, KEPT, f"{reason}.")
+    each = f" of {size(group.cost)} each" if now != 1 else f" of {size(group.cost)}"
+    return f"{plural(now, 'worker')}{each} may take {size(now * group.cost)}"
 
 
-def _with(reason: str, group: Workers, wanted: int) -> str:
-    if not group.fixed:
-        return f"{reason}."
-    return f"{reason}. It stays: {group.fixed.rstrip('.')}; set {group.setting} to {wanted}."
+def _lowered(group: Workers, to: int, left: int, in_unit: bool, alone: bool) -> Planned:
+    if in_unit and group.limit is not None:
+        carries = f"systemd allows {group.unit} {size(group.limit)}, which carry {to}"
+    elif alone:
+        carries = f"{size(left)} are left for PHP, which carry {to}"
+    else:
+        carries = f"{size(left)} are left for PHP, and its share of that carries {to}"
+    reason = f"{_takes(group)}, but {carries}."
+    if group.fixed:
+        reason += f" It stays: {group.fixed.rstrip('.')}; set {group.setting} to {to} yourself."
+    return Planned(group, to, group.current if group.fixed else to, MEMORY, reason)
+
+
+def _raised(group: Workers, to: int, bound: str, cpus: float, per_cpu: int) -> Planned:
+    suits = f"{cpus:g} processors ({per_cpu} for each)"
+    why = f"{to} suit {suits} and" if bound == CPU else f"of those that {suits} could use, {to}"
+    reason = (
+        f"{plural(group.current, 'worker')} leave the processors idle while they wait; {why} fit "
+        f"even if each grows to PHP's memory_limit ({size(group.grown)})."
+    )
+    return Planned(group, to, to, bound, reason)
+
+
+def _kept(group: Workers, left: int) -> Planned:
+    reason = f"{_takes(group)} of the {size(left)} that are left for PHP."
+    return Planned(group, group.current, group.current, KEPT, reason)

@@ -5,9 +5,20 @@ php-fpm refuses to start unless min_spare_servers <= start_servers <= max_spare_
 max_children. httpd only warns and lowers MaxRequestWorkers to what ServerLimit allows, so both are
 set together; ServerLimit acts after a restart only.
 
-No timeouts are among them. request_terminate_timeout and httpd's Timeout would end an update, an
-import or a backup in WordPress's administration, which take many minutes and leave a broken site
-when they are cut off; what keeps slow requests from piling up is the short queue.
+No timeouts are among them. A request_terminate_timeout of php-fpm ends an update, an import or a
+backup in WordPress's administration, which may take many minutes and leave a broken site when they
+are cut off, and a lower Timeout of httpd tells who waits for them that they failed. What keeps
+requests from piling up is a short queue: whoever is let in has a chance to be answered while he
+still waits.
+
+- nginx 1.22 with php-fpm 8.2, both workers stuck: at a backlog of 511 every request waited until
+  nginx gave up after 60 seconds with a 504; at 8, from the tenth on they got a 502 within a
+  millisecond, and pictures were served all the time.
+- httpd 2.4.71, prefork, 4 workers that take half a second for a request, 20 requests a second from
+  clients that wait 6 seconds: at a ListenBacklog of 511 the queue grew until every client had left
+  before his turn, and from then on none was answered; at 32 the workers went on at 5 a second.
+- httpd 2.4.71, event, asking php-fpm 8.2: here the backlog changes nothing. httpd waits in
+  connect() when the queue is full, with no timeout of its own, so a pool that it asks keeps its.
 """
 
 from __future__ import annotations
@@ -16,20 +27,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.capacity_workers import Front
-from ansible_collections.wpward.wordpress.plugins.plugin_utils.worker_budget import LEAST
 
 Row = Mapping[str, Any]
 Numbers = dict[str, Any]
 
 _QUEUE = 4
-"""Requests that may wait, per worker: then a request waits about four times as long as one takes.
-
-Measured with two workers that are stuck, nginx 1.22 and php-fpm 8.2: at the backlog of 511, 38
-requests waited, GET / among them, until nginx gave up after 60 seconds and said 504. At 8, nginx
-said 502 for the tenth and all that followed within one millisecond."""
+"""Requests that may wait, per worker: then each waits about four times as long as one takes."""
 _SHORTEST_QUEUE = 32
+"""A browser that opens an administration page asks for a dozen at once."""
 _LONGEST_QUEUE = 511
-"""PHP's and httpd's own."""
+"""What php-fpm and httpd have where nothing is said."""
 
 # httpd's own where nothing is said.
 _SERVERS = {"MinSpareServers": 5, "MaxSpareServers": 10}
@@ -42,11 +49,11 @@ def queue_length(workers: int, now: int | None) -> int:
     return min(now, wanted) if now is not None and now > 0 else wanted
 
 
-def pool_numbers(pool: Row, children: int, nofile: int, threads: int | None) -> Numbers:
+def pool_numbers(pool: Row, children: int, nofile: int, by_nginx: bool) -> Numbers:
     """A pool's complete numbers; None for what is left to its own file.
 
-    children: pm.max_children. nofile: open files that its service has at least. threads: requests
-    that httpd works on at most, where it asks this pool.
+    children: pm.max_children. nofile: open files that its service has at least. by_nginx: only
+    nginx asks it.
     """
     numbers: Numbers = {
         "name": pool["name"],
@@ -64,13 +71,9 @@ def pool_numbers(pool: Row, children: int, nofile: int, threads: int | None) -> 
         numbers["max_spare_servers"], numbers["min_spare_servers"] = most, least
         start = pool.get("start_servers") or least + (most - least) // 2
         numbers["start_servers"] = _within(start, least, most)
-    # Over TCP a full queue is not refused but asked again and again by the client's kernel.
-    if str(pool.get("listen")).startswith("/"):
-        queue = queue_length(children, pool.get("backlog"))
-        if threads is not None:
-            # Or else all of httpd waits for PHP, and answers not even for a picture.
-            queue = min(queue, max(threads * 3 // 4 - children, LEAST))
-        numbers["backlog"] = queue
+    # Over TCP a full queue refuses nobody: nginx's kernel asks again until nginx gives up.
+    if by_nginx and str(pool.get("listen")).startswith("/"):
+        numbers["backlog"] = queue_length(children, pool.get("backlog"))
     files = pool.get("rlimit_files")
     if files is not None and 0 < files < nofile:
         numbers["rlimit_files"] = nofile
@@ -86,12 +89,15 @@ def differs(pool: Row, numbers: Numbers) -> bool:
     return any(pool.get(name) != number for name, number in numbers.items())
 
 
-def prefork_numbers(httpd: Row, workers: int) -> Numbers:
-    """httpd's complete numbers under the prefork MPM for that many MaxRequestWorkers."""
+def prefork_numbers(httpd: Row, workers: int, php: bool) -> Numbers:
+    """httpd's complete numbers under the prefork MPM for that many MaxRequestWorkers. php: they run
+    PHP themselves."""
     values = httpd["values"]
     numbers = {"MaxRequestWorkers": workers}
     numbers |= _server_limit(httpd, workers)
     numbers |= _spares(values, _SERVERS, workers)
+    if php:
+        numbers["ListenBacklog"] = queue_length(workers, values.get("ListenBacklog"))
     return numbers
 
 

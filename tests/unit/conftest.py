@@ -22,6 +22,7 @@ collect_ignore = (
         "test_bans_plan.py",
         "test_access_filter.py",
         "test_bypass.py",
+        "test_capacity_plan.py",
         "test_cli.py",
         "test_endpoints_role.py",
         "test_finding_catalogue.py",
@@ -30,6 +31,7 @@ collect_ignore = (
         "test_judgement.py",
         "test_networks_refresh.py",
         "test_nginx_config_oracle.py",
+        "test_open_file_limits.py",
         "test_plan.py",
         "test_real_ip_plan.py",
         "test_real_ip_role.py",
@@ -43,6 +45,7 @@ collect_ignore = (
         "test_testbed_big_log.py",
         "test_testbed_flood.py",
         "test_verify_filters.py",
+        "test_worker_budget.py",
         "test_wpward_logs.py",
     ]
 )
