@@ -4,15 +4,13 @@
 # ran before, whether it started at boot, whether its package was installed for this.
 drop_in=$1 unit=$2 recorder=$3 interval=$4 ran=$5 started_at_boot=$6 installed=$7
 
-# The package's other units, which were not there before either.
-beside() {
-    [ "$installed" = yes ] || return 0
-    for one in atop-rotate.timer atopacct.service sysstat.service; do
-        case $one in
-            "$recorder"*) [ "$(systemctl show --property LoadState --value $one)" != loaded ] || echo $one ;;
-        esac
-    done
-}
+case $recorder in
+    # Begins a new file each day.
+    atop) beside=atop-rotate.timer ;;
+    *) beside=sysstat.service ;;
+esac
+# The package's other units were not there before either.
+[ "$installed" = yes ] || beside=
 
 records_as_wanted() {
     systemctl is-active --quiet "$unit" || return 1
@@ -23,18 +21,20 @@ records_as_wanted() {
 }
 
 systemctl daemon-reload || exit 1
+if [ "$installed" = yes ] && [ "$recorder" = atop ]; then
+    # It accounts for every process that ends, which costs more than the samples; where the kernel does not let it, as in
+    # a container, its start takes 90 seconds to fail.
+    systemctl disable --quiet atopacct.service 2> /dev/null
+fi
 if [ -e "$drop_in" ]; then
     systemctl enable --quiet "$unit" || exit 1
     records_as_wanted || systemctl restart "$unit" || exit 1
-    # Where process accounting is in use or not to be had, atop does without it.
-    for one in $(beside); do
-        systemctl enable --quiet --now "$one" 2> /dev/null
-    done
+    [ -z "$beside" ] || systemctl enable --quiet --now "$beside" || exit 1
     exit 0
 fi
 if [ "$ran" = yes ]; then
     systemctl restart "$unit" || exit 1
 else
-    systemctl stop "$unit" $(beside) || exit 1
+    systemctl stop "$unit" $beside || exit 1
 fi
-[ "$started_at_boot" = yes ] || systemctl disable --quiet "$unit" $(beside) || exit 1
+[ "$started_at_boot" = yes ] || systemctl disable --quiet "$unit" $beside || exit 1
