@@ -587,9 +587,9 @@ evidence:
             - Each running server. Systemd can restart it by itself where it is C(manageable), else
               C(refusal) says why not. C(account) is the user of its workers, C(nofile) the lowest
               and highest soft limit of open files over all of its C(processes), C(worker_pss) the
-              proportional set size of its C(workers), C(memory_limit) the lowest memory limit that
-              holds this service alone, and C(dropin_directory) where systemd reads more settings
-              of its C(unit).
+              proportional set size of its C(workers) (of the database server, which has threads,
+              its own), C(memory_limit) the lowest memory limit that holds this service alone, and
+              C(dropin_directory) where systemd reads more settings of its C(unit).
           type: list
           elements: dict
         nginx:
