@@ -23,6 +23,7 @@ collect_ignore = (
         "test_access_filter.py",
         "test_bypass.py",
         "test_capacity_plan.py",
+        "test_capacity_role.py",
         "test_cli.py",
         "test_endpoints_role.py",
         "test_finding_catalogue.py",
