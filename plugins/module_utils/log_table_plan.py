@@ -274,7 +274,7 @@ def age_of(client: Client, table: Table, retention_days: float, now: float) -> A
         )
         + ";"
     )
-    newest = _number(values[-1][0]) if table.column_type not in _DATES else 0
+    newest = _number(values[-1][0]) if values and table.column_type not in _DATES else 0
     milliseconds = newest > 100_000_000_000
     seen = [_seconds(value, table, milliseconds) for (value,) in values]
     told = [one for one in seen if one is not None]
@@ -287,7 +287,7 @@ def age_of(client: Client, table: Table, retention_days: float, now: float) -> A
             "of this server is right."
         )
     old = sum(1 for one in told if one < until)
-    return Age(_condition(table, milliseconds, until), old / len(values), refusal)
+    return Age(_condition(table, milliseconds, until), old / max(len(values), 1), refusal)
 
 
 def running_on(client: Client, table: Table) -> list[Running]:
