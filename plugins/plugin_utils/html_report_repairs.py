@@ -21,6 +21,7 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils.html_report_value
 )
 
 _UNKNOWN_BEFORE = "?"
+_INDEX = ("present", "missing", "created", None)
 
 
 def _text(value: object) -> str:
@@ -35,8 +36,9 @@ def _change(before: object, after: object) -> str:
     return f"{_text(before)} → {_text(after)}"
 
 
-def _of(service: object, pool: object) -> str:
-    return f"{_text(service)}, pool {pool}" if pool else _text(service)
+def _setting(row: Mapping[str, Any]) -> str:
+    whose = f"pool {row['pool']} of " if row.get("pool") else ""
+    return f"{_text(row.get('setting'))} of {whose}{_text(row.get('service'))}"
 
 
 def _open_files(document: Mapping[str, Any], plan: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -78,18 +80,17 @@ def capacity(document: Mapping[str, Any]) -> dict[str, Any] | None:
     )
     workers = table(
         "Workers",
-        ("Service", "Setting", "Before → after", "Each takes", "Why"),
+        ("Setting", "Before → after", "Each takes", "Why"),
         (
             (
-                _of(one.get("service"), one.get("pool")),
-                _text(one.get("setting")),
+                _setting(one),
                 _change(one.get("before"), one.get("after")),
                 size(one.get("each")),
                 _text(one.get("reason")),
             )
             for one in rows(plan.get("workers"))
         ),
-        (3,),
+        (2,),
     )
     files = table(
         "Open files of each process",
@@ -103,9 +104,15 @@ def capacity(document: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
+def _index(row: Mapping[str, Any]) -> str:
+    """In one word; the module says why there is none in a sentence."""
+    return _text(row.get("index")) if row.get("index") in _INDEX else "not made"
+
+
 def _remark(row: Mapping[str, Any]) -> str:
     """What was in the way; where nothing was done yet, how long it would take."""
-    words = [str(row["stopped"])] if row.get("stopped") else []
+    words = [str(row["index"])] if row.get("index") not in _INDEX else []
+    words += [str(row["stopped"])] if row.get("stopped") else []
     words += [
         f"A statement of {one.get('user')} had been changing it for {span(one.get('seconds'))}"
         f"{' and was killed' if killed else ''}."
@@ -131,15 +138,14 @@ def log_tables(document: Mapping[str, Any]) -> dict[str, Any] | None:
     return table(
         "",
         (
-            *("Table", "Plugin", "Rows before", "Index", "Deleted", "Remaining", "Longest batch"),
-            *("Took", "Remark"),
+            *("Table", "Rows before", "Index", "Deleted", "Remaining", "Longest batch", "Took"),
+            "Remark",
         ),
         (
             (
                 f"{one.get('schema')}.{one.get('table')}",
-                _text(one.get("plugin")),
                 count(one.get("rows_before")),
-                _text(one.get("index")),
+                _index(one),
                 count(one.get("deleted")),
                 count(one.get("remaining")),
                 _milliseconds(one.get("longest_batch_ms")),
@@ -148,7 +154,7 @@ def log_tables(document: Mapping[str, Any]) -> dict[str, Any] | None:
             )
             for one in found
         ),
-        (2, 4, 5, 6, 7),
+        (1, 3, 4, 5, 6),
     )
 
 
