@@ -133,12 +133,13 @@ KINDS = (
         "workers_oversized",
         "More httpd workers are allowed than the memory carries",
         MEDIUM,
-        "The configured number of httpd processes times the memory of one is more than the host "
-        "has. That is not seen until a flood asks for all of them; then the host swaps to death "
-        "instead of refusing.",
+        "The configured number of httpd processes, or of the workers of php-fpm's pools, times the "
+        "memory of one is more than the host has beside the database and the system. That is not "
+        "seen until a flood asks for all of them; then the host swaps to death instead of "
+        "refusing.",
         "A value that does not fit is lowered to what does, with the arithmetic in the report; "
-        "httpd is restarted once, and each site has to answer a page after that.",
-        "Set MaxRequestWorkers to what fits.",
+        "the service is restarted once, and each site has to answer a page after that.",
+        "Set MaxRequestWorkers, or pm.max_children of each pool, to what fits.",
         shell=_WORKER_MEMORY,
         httpd="# prefork; ServerLimit must not be below it\nServerLimit 40\nMaxRequestWorkers 40",
         remedies=(CAPACITY,),
