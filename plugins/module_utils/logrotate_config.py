@@ -17,6 +17,7 @@ _SCRIPTS = frozenset(
 _PERIODS = {b"hourly": 1 / 24, b"daily": 1.0, b"weekly": 7.0, b"monthly": 30.0, b"yearly": 365.0}
 _SIZES = {b"": 1, b"k": 1 << 10, b"M": 1 << 20, b"G": 1 << 30}
 _SIZE = re.compile(rb"(\d+)([kMG]?)\Z")
+_DIRECTIVE = re.compile(rb"\s*(?P<name>[a-z]+)[\s=]*(?P<value>[^\s}]*)")
 _WORD = re.compile(rb"""[^\s"'{}]+|"([^"]*)"|'([^']*)'|[{}]""")
 
 
@@ -80,30 +81,29 @@ def _lines(data: bytes) -> Iterator[tuple[int, bytes]]:
         offset += len(line)
 
 
-def _number(match: re.Match[bytes] | None, offset: int) -> Number | None:
-    text = match.group() if match else b""
-    if match is None or not re.fullmatch(rb"-?\d+", text):
+def _number(text: bytes, offset: int) -> Number | None:
+    if not re.fullmatch(rb"-?\d+", text):
         return None
-    return Number(int(text), offset + match.start(), len(text))
+    return Number(int(text), offset, len(text))
 
 
-def _bytes(match: re.Match[bytes] | None) -> int | None:
-    found = _SIZE.match(match.group()) if match else None
+def _bytes(text: bytes) -> int | None:
+    found = _SIZE.match(text)
     return int(found.group(1)) * _SIZES[found.group(2)] if found else None
 
 
-def _apply(options: Options, words: list[re.Match[bytes]], offset: int) -> None:
-    name = words[0].group()
-    # Both `rotate 7` and `rotate=7` are understood.
-    value = words[1] if len(words) > 1 and words[1].group() != b"=" else None
-    if len(words) > 2 and value is None:
-        value = words[2]
+def _apply(options: Options, line: bytes, offset: int) -> None:
+    """``offset``: of the line's first byte."""
+    found = _DIRECTIVE.match(line)
+    if found is None:
+        return
+    name, value, place = found["name"], found["value"], offset + found.start("value")
     if name in _PERIODS:
         options.frequency, options.size = name.decode(), None
     elif name == b"rotate":
-        options.rotate = _number(value, offset) or options.rotate
+        options.rotate = _number(value, place) or options.rotate
     elif name == b"maxage":
-        options.max_age = _number(value, offset) or options.max_age
+        options.max_age = _number(value, place) or options.max_age
     elif name == b"size":
         options.size = _bytes(value)
     elif name == b"maxsize":
@@ -139,7 +139,7 @@ def parse(data: bytes, defaults: Options | None = None) -> Configuration:
                     if first == b"include" and len(words) > 1:
                         found.includes.append(_text(words[1]))
                     else:
-                        _apply(found.defaults, words, offset)
+                        _apply(found.defaults, line, offset)
                     break
                 names += [_text(one) for one in words[:brace]]
                 if brace is None:
@@ -150,8 +150,9 @@ def parse(data: bytes, defaults: Options | None = None) -> Configuration:
             else:
                 close = next((at for at, one in enumerate(words) if one.group() == b"}"), None)
                 if words[:close]:
-                    _apply(section.options, words[:close], offset)
-                    section.own.add(words[0].group())
+                    begin = words[0].start()
+                    _apply(section.options, line[begin:], offset + begin)
+                    section.own.add(words[0].group().partition(b"=")[0])
                 if close is None:
                     break
                 found.sections.append(section)

@@ -29,7 +29,9 @@ _ATOP, _SYSSTAT, _PCP = "atop", "sysstat", "pcp"
 _UNITS = {_ATOP: "atop.service", _SYSSTAT: "sysstat-collect.timer", _PCP: "pmlogger.service"}
 _SYSSTAT_SETTINGS = ("/etc/sysstat/sysstat", "/etc/sysconfig/sysstat", "/etc/default/sysstat")
 _FILES_OF_SYSTEMD = re.compile(r"^EnvironmentFiles=(\S+) \(", re.MULTILINE)
-_CALENDAR = re.compile(r"OnCalendar=\S*?(?P<hour>\*|\d+):(?P<minute>[\d*/]+):(?P<second>[\d*/]+)")
+_CALENDAR = re.compile(
+    r"OnCalendar=(?:\S+ )?(?P<hour>\*|\d+):(?P<minute>[\d*/]+):(?P<second>[\d*/]+)"
+)
 _ASSIGNMENT = re.compile(r"^\s*(?:export\s+)?([A-Za-z_]\w*)=(.*)$")
 
 
