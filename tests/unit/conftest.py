@@ -36,6 +36,7 @@ collect_ignore = (
         "test_plan.py",
         "test_real_ip_plan.py",
         "test_real_ip_role.py",
+        "test_recorder_plan.py",
         "test_report_directory.py",
         "test_report_role.py",
         "test_service_networks.py",
