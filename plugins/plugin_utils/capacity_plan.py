@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.capacity_settings import (
@@ -17,7 +18,6 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils.capacity_workers 
     make_budget,
     php_workers,
     runs_php,
-    service_row,
 )
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import (
     plural,
@@ -90,6 +90,18 @@ def capacity_plan(evidence: Row, settings: Any = None) -> dict[str, Any]:
     return _describe(plan, "", evidence["capacity"]["services"])
 
 
+def oversized(evidence: Row, reserve: float) -> list[dict[str, Any]]:
+    """The rows of ``workers`` in a plan, of those maxima that the memory does not carry.
+
+    reserve: share of the memory for the system. Empty where the evidence has no part ``capacity``.
+    """
+    if not evidence.get("capacity"):
+        return []
+    plan = _Plan()
+    _plan_workers(evidence, Settings(reserve=Fraction(str(reserve))), plan)
+    return [row for row in plan.rows if row["limit"] == MEMORY and row["after"] <= row["before"]]
+
+
 def _describe(plan: _Plan, refusal: str, services: Sequence[Row] = ()) -> dict[str, Any]:
     accounts = {row.get("account") for row in services} - {None, "", "root"}
     return {
@@ -145,7 +157,7 @@ def _plan_workers(evidence: Row, settings: Settings, plan: _Plan) -> None:
         plan.rows.append(_worker_row(one))
         plan.predicted += one.after * group.each
     taken = sum(one.after * one.workers.cost for one in plan.planned)
-    _plan_front(evidence, plan, taken)
+    _plan_front(plan)
     _note_what_does_not_fit(plan, taken)
     plan.notes += _weight_notes(settings, plan)
 
@@ -164,7 +176,7 @@ def _worker_row(one: Planned) -> dict[str, Any]:
     }
 
 
-def _plan_front(evidence: Row, plan: _Plan, taken: int) -> None:
+def _plan_front(plan: _Plan) -> None:
     """httpd where PHP runs elsewhere, and what nginx and it take."""
     plan.predicted += plan.budget.nginx
     front = plan.budget.front
@@ -174,7 +186,8 @@ def _plan_front(evidence: Row, plan: _Plan, taken: int) -> None:
     children = sum(one.after for one in plan.planned if one.workers.pool is not None)
     # Each request that waits for PHP holds a thread, and some have to be left for the rest.
     wanted = -(-2 * children // front.threads)
-    room = (plan.budget.left - taken) // front.each + now
+    grown = sum(one.after * one.workers.grown for one in plan.planned)
+    room = (plan.budget.left - grown) // front.each + now
     limit = KEPT
     if now * 10 > front.most * 11:
         processes, limit = front.most, MEMORY
@@ -187,15 +200,11 @@ def _plan_front(evidence: Row, plan: _Plan, taken: int) -> None:
         reason = f"{plural(children, 'PHP worker')} are not to take every thread of httpd"
     else:
         reason = f"{plural(now, 'process')} of {size(front.each)} fit"
-    overriding = evidence["capacity"]["httpd"].get("overriding")
-    row = service_row(evidence["capacity"], "httpd")
-    if limit != KEPT and (overriding or not row.get("manageable", True)):
-        why = (
-            f"httpd reads {quote(overriding)} after any file of ours"
-            if overriding
-            else quote(row.get("refusal")).rstrip(".")
+    if limit != KEPT and front.fixed:
+        reason += (
+            f". It stays: {front.fixed.rstrip('.')}; set MaxRequestWorkers to "
+            f"{processes * front.threads} yourself"
         )
-        reason += f". It stays: {why}; set MaxRequestWorkers to {processes * front.threads}"
         plan.notes.append(f"MaxRequestWorkers of httpd stays {front.requests}: {reason}.")
         processes = now
     after = front.requests if processes == now else processes * front.threads

@@ -45,13 +45,15 @@ _FRONT_SHARE = 4
 
 @dataclass(frozen=True)
 class Front:
-    """httpd's processes where PHP runs elsewhere. threads: of one process. most: processes that
-    its share of the memory carries."""
+    """httpd's processes where PHP runs elsewhere. requests: MaxRequestWorkers. threads: of one
+    process. each: PSS of one in bytes. most: processes that its share of the memory carries.
+    fixed: why MaxRequestWorkers cannot be changed; empty where it can."""
 
     requests: int
     threads: int
     each: int
     most: int
+    fixed: str
 
     @property
     def processes(self) -> int:
@@ -179,7 +181,7 @@ def _take_front(budget: Budget, evidence: Row) -> None:
         threads = httpd["effective"].get("threads_per_child") or 25
     each = _believed(pss["mean"], pss["max"], _MIB)
     most = max(max(budget.left, 0) // _FRONT_SHARE // each, 2)
-    front = Front(requests, threads, each, most)
+    front = Front(requests, threads, each, most, _fixed_httpd(capacity))
     budget.front = front
     # A little more than the share is not worth a restart.
     fits = front.processes * 10 <= most * 11
@@ -235,7 +237,6 @@ def _of_httpd(capacity: Row, settings: Settings, connection: int) -> Workers:
     httpd = capacity["httpd"]
     pss = row.get("worker_pss") or {}
     each = _believed(pss.get("mean"), pss.get("max"), SMALLEST)
-    overriding = httpd.get("overriding")
     return Workers(
         service="httpd",
         unit=row.get("unit"),
@@ -248,9 +249,15 @@ def _of_httpd(capacity: Row, settings: Settings, connection: int) -> Workers:
         connection=connection,
         weight=settings.weight("httpd"),
         limit=row.get("memory_limit"),
-        fixed=_refusal(row)
-        or (f"httpd reads {quote(overriding)} after any file of ours" if overriding else ""),
+        fixed=_fixed_httpd(capacity),
     )
+
+
+def _fixed_httpd(capacity: Row) -> str:
+    overriding = capacity["httpd"].get("overriding")
+    if overriding:
+        return f"httpd reads {quote(overriding)} after any file of ours"
+    return _refusal(service_row(capacity, "httpd"))
 
 
 def _row_of(capacity: Row, unit: str | None) -> Row:

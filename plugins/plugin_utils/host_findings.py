@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.capacity_plan import oversized
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.case import Case, make
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import (
     CRITICAL,
@@ -219,6 +220,8 @@ def _disks(case: Case, now: Mapping[str, Any]) -> list[Finding]:
 
 
 def _workers(case: Case, now: Mapping[str, Any]) -> list[Finding]:
+    if mapping(case.evidence.get("capacity")).get("memory"):
+        return _too_many(case)
     httpd = mapping(case.evidence.get("httpd"))
     limits = mapping(httpd.get("limits"))
     total = mapping(now.get("memory")).get("total")
@@ -247,6 +250,33 @@ def _workers(case: Case, now: Mapping[str, Any]) -> list[Finding]:
             severity=HIGH if processes * each > 2 * total else None,
         )
     ]
+
+
+def _too_many(case: Case) -> list[Finding]:
+    """By the arithmetic of the role that lowers them."""
+    rows = oversized(case.evidence, case.limits["memory_reserve"])
+    if not rows:
+        return []
+    total = case.evidence["capacity"]["memory"]["total"]
+    return [
+        make(
+            "workers_oversized",
+            None,
+            QUIET,
+            " ".join(f"{_whose(row)}: {row['reason']}" for row in rows),
+            ["capacity: memory", "capacity: services", "capacity: php_fpm"],
+            severity=HIGH if any(row["before"] * row["each"] > 2 * total for row in rows) else None,
+            title=None
+            if any(row["service"] == "httpd" for row in rows)
+            else "More PHP workers are allowed than the memory carries",
+        )
+    ]
+
+
+def _whose(row: Mapping[str, Any]) -> str:
+    if row["pool"] is None:
+        return str(row["service"])
+    return f"{row['service']}, pool {quote(row['pool'])}"
 
 
 def _service(workers: Sequence[Mapping[str, Any]], service: str) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from ansible_collections.wpward.wordpress.plugins.filter.capacity_plan import FilterModule
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.capacity_plan import capacity_plan
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.plan import make_plan
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.worker_numbers import pool_numbers
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +24,7 @@ from unit.capacity_evidence import (
     pool,
     service,
 )
+from unit.plan_traffic import evidence as host_evidence
 
 
 def of(plan: dict[str, Any], service_: str) -> dict[str, Any]:
@@ -330,7 +332,7 @@ def test_too_many_processes_of_httpd_are_lowered_by_whole_processes() -> None:
 
 def test_php_workers_do_not_take_every_thread() -> None:
     made = event(150, 6, children=300)
-    made["capacity"]["memory"] = {"total": 64 * GIB, "available": 60 * GIB, "limited_by": None}
+    made["capacity"]["memory"] = {"total": 128 * GIB, "available": 120 * GIB, "limited_by": None}
     plan = capacity_plan(made)
     assert of(plan, "httpd")["settings"] == {
         "MaxRequestWorkers": 600,
@@ -338,6 +340,13 @@ def test_php_workers_do_not_take_every_thread() -> None:
     }
     again = capacity_plan(applied(made, plan))
     assert of(again, "httpd")["settings"] == {}
+    made["capacity"]["httpd"]["overriding"] = "/etc/httpd/conf.d/z.conf:1"
+    told = capacity_plan(made)
+    assert of(told, "httpd")["settings"] == {}
+    assert (
+        "z.conf:1 after any file of ours; set MaxRequestWorkers to 600 yourself"
+        in (told["notes"][0])
+    )
 
 
 def test_prefork_in_front_of_php_fpm_is_no_php() -> None:
@@ -445,6 +454,38 @@ def test_a_bare_host_is_no_error() -> None:
 
 def test_the_filter_is_found() -> None:
     assert FilterModule().filters()["capacity_plan"](evidence())["refusal"] == ""
+
+
+# --- the finding
+
+
+def findings(made: dict[str, Any]) -> list[dict[str, Any]]:
+    whole = host_evidence(capacity=made["capacity"], httpd=made["httpd"])
+    return [one for one in make_plan(whole)["findings"] if one["id"] == "workers_oversized"]
+
+
+def test_the_finding_says_what_the_role_would_do() -> None:
+    made = mod_php(212, 40, total=2 * GIB)
+    [one] = findings(made)
+    assert one["severity"] == "high" and one["title"].startswith("More httpd workers")
+    assert one["message"] == f"httpd: {capacity_plan(made)['workers'][0]['reason']}"
+    assert findings(applied(made, capacity_plan(made))) == []
+
+
+def test_pools_that_do_not_fit_are_found_too() -> None:
+    made = evidence(pool(children=40), pool("shop", children=40), total=2 * GIB)
+    [one] = findings(made)
+    assert one["severity"] == "medium" and one["title"].startswith("More PHP workers")
+    for name in ("www", "shop"):
+        assert f"php-fpm, pool {name}: 40 workers of 43 MiB each" in one["message"]
+    # What would be raised is no finding, even if memory is what bounds it.
+    assert findings(evidence(pool(children=5), cpus=64)) == []
+
+
+def test_what_cannot_be_changed_is_found_with_what_to_set() -> None:
+    made = evidence(pool(children=60), total=GIB)
+    made["capacity"]["php_fpm"][0]["include_directory"] = None
+    assert "set pm.max_children to 12 yourself" in findings(made)[0]["message"]
 
 
 # --- always
