@@ -136,8 +136,7 @@ def _keep(
     interval = recorder.get("interval")
     program = plan["program"]
     if ours:
-        # What was found to fit once is not weighed again against a disk that it lies on by now.
-        _set_up(plan, wanted.interval, _days_of(ours, wanted))
+        _set_up(plan, wanted.interval, _days_of(ours, recorder, program, wanted, allowance))
         return
     if interval is None:
         plan["notes"].append(
@@ -160,10 +159,16 @@ def _keep(
     _estimate(plan, recorder, per_day, days)
 
 
-def _days_of(ours: Row, wanted: RecorderSettings) -> int | None:
-    """None where the operator's own number holds."""
+def _days_of(
+    ours: Row, recorder: Row, program: str, wanted: RecorderSettings, allowance: Allowance
+) -> int | None:
+    """None where the operator's own number holds. What was found to fit once stays, though the disk
+    has less free by now because of it; only more must fit anew, and as a whole."""
     days: int | None = ours.get("kept_days")
-    return None if days is None else min(days, wanted.keep_days)
+    if days is None:
+        return None
+    size = SAMPLE_BYTES[program] * _DAY / wanted.interval * wanted.keep_days
+    return wanted.keep_days if size <= allowance.left(recorder) else min(days, wanted.keep_days)
 
 
 def _set_up(plan: dict[str, Any], interval: int, days: int | None) -> None:
