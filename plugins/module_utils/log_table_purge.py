@@ -208,7 +208,11 @@ class Purge:
 
     def _replicas(self) -> str | None:
         _all, behind = replicas_behind(self._client.until(time.monotonic() + 10))
-        return f"{behind} replicas have not been sent the newest changes yet." if behind else None
+        return (
+            f"Replicas that have not been sent the newest changes yet: {behind}."
+            if behind
+            else None
+        )
 
     def _load(self) -> str | None:
         return under_load(self._pace.max_load)

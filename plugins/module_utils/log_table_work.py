@@ -72,8 +72,8 @@ def work(client: Client, pid: int, request: Request) -> dict[str, Any]:
     notes = []
     if replicas:
         notes.append(
-            f"{replicas} replicas follow this server and repeat what is deleted here; how far they "
-            "are behind only they know, so look at them."
+            f"This server has replicas ({replicas}), which repeat what is deleted here; how far "
+            "they are behind only they know, so look at them."
         )
     tables = []
     changed = False

@@ -43,21 +43,23 @@ def run(host: hosts.Host, **options: Any) -> Any:
     return json.loads(inside(host, "python3", "-I", "/root/on_host.py", json.dumps(options)))
 
 
-def start(host: hosts.Host, **options: Any) -> None:
+def start(host: hosts.Host, **options: Any) -> str:
     """Begin that in the background; its client outlives it, as it does where nobody is left to end
-    it."""
+    it. The unit's name."""
+    unit = f"work-{time.monotonic_ns()}"
     inside(
         host,
-        *("systemd-run", "--quiet", "--collect", "--unit=work", "--property=KillMode=process"),
+        *("systemd-run", "--quiet", "--collect", f"--unit={unit}", "--property=KillMode=process"),
         *("python3", "-I", "/root/on_host.py", json.dumps(options)),
     )
+    return unit
 
 
-def end(host: hosts.Host, *, kill: bool = False) -> None:
+def end(host: hosts.Host, unit: str, *, kill: bool = False) -> None:
     """Wait until it has ended by itself, or kill it and nothing else."""
     if kill:
-        inside(host, "systemctl", "kill", "--kill-whom=main", "--signal=KILL", "work")
-    until(lambda: inside(host, "sh", "-c", "systemctl is-active work || true") != "active\n")
+        inside(host, "systemctl", "kill", "--kill-whom=main", "--signal=KILL", unit)
+    until(lambda: inside(host, "sh", "-c", f"systemctl is-active {unit} || true") != "active\n")
 
 
 def until(true: Callable[[], bool], seconds: float = 30) -> None:
@@ -175,16 +177,16 @@ def test_whatever_interrupts_a_purge_the_next_one_finishes_it(filled: hosts.Host
     before, rows = left_alone(filled), count(filled)
     run(filled, state="indexed")
 
-    def begun(at_least: int) -> None:
-        start(filled, pace=SLOWLY)
+    def begun(at_least: int) -> str:
+        unit = start(filled, pace=SLOWLY)
         until(lambda: count(filled) < at_least)
+        return unit
 
-    begun(rows)
-    end(filled, kill=True)
+    end(filled, begun(rows), kill=True)
     after_module = count(filled)
-    begun(after_module)
+    unit = begun(after_module)
     inside(filled, "sh", "-c", "kill -KILL $(pidof mariadbd)")
-    end(filled)
+    end(filled, unit)
     until(lambda: serving(filled))
     after_server = count(filled)
     assert rows > after_module > after_server > rows - OLD
@@ -221,14 +223,14 @@ def test_an_index_that_was_interrupted_is_made_by_the_next_run(filled: hosts.Hos
 
     # A backup has the table: nobody waits behind us for longer than it takes us to give up.
     with session(filled, f"BEGIN; SELECT COUNT(*) FROM {AUDIT} WHERE id = 1;\n", "1"):
-        start(filled, state="indexed", time_budget=30.0)
+        unit = start(filled, state="indexed", time_budget=30.0)
         until(altering)
         began = time.monotonic()
         count(filled, "id = 2")
         assert time.monotonic() - began < 4
         until(altering)
         inside(filled, "sh", "-c", "kill -KILL $(pidof mariadbd)")
-    end(filled)
+    end(filled, unit)
     until(lambda: serving(filled))
     assert of(run(filled, state="indexed", check=True))["index"] == "created"
     assert of(run(filled, state="indexed"))["index"] == "created"
@@ -304,7 +306,7 @@ def test_the_role_indexes_follows_and_takes_its_file_back(
     assert any("MyISAM".lower() in note for note in first["notes"])
     started = inside(filled, "systemctl", "show", "-p", "MainPID", "mariadb")
     second = apply(2)
-    assert not second["result"]["changed"] and second["indexed"] == {}
+    assert not second["result"]["changed"] and not second["indexed"]["changed"]
     inside(filled, "python3", "/var/lib/wpward/rollback.py", "rollback")
     assert sql(filled, asked) == before
     assert of(run(filled, state="described"))["index"] == "present"

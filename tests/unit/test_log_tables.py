@@ -354,7 +354,7 @@ def test_a_purge_stops_when_replicas_load_or_disk_are_short(
         ["Sending binlog event to slave"], ["Master has sent all binlog to slave; waiting"]
     )
     _client, work = purge(batch, Pace(max_load=1e9, patience=0), **{"Binlog Dump": behind})
-    assert work.run().stopped == "1 replicas have not been sent the newest changes yet."
+    assert work.run().stopped == "Replicas that have not been sent the newest changes yet: 1."
     _client, work = purge(batch, Pace(max_load=0, patience=0))
     assert "The load is" in work.run().stopped
     monkeypatch.setattr(log_table_purge, "short_of_room", lambda _server: "Full.")

@@ -1,0 +1,159 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the repair of a log table of half a million rows costs the site meanwhile, and what it saves
+the plugin's own purge each day.
+
+The repair is role database as an operator runs it: the index, then the purge. The plugin's own
+DELETE is at work when it begins. The figures are medians over the rounds; the ratios are what to
+quote, since a machine's speed drifts.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "molecule"))
+
+from testbed import clients, hosts, podman  # noqa: E402
+
+ROUNDS = 3
+WINDOW = 4.0
+PLAYBOOK = ROOT / "tests" / "integration" / "database" / "apply.yml"
+TABLE = "wp_aiowps_audit_log"
+# Sixty days of failed logins, as All-In-One Security writes them.
+FILL = f"""
+DROP TABLE IF EXISTS {TABLE};
+CREATE TABLE {TABLE} (
+  id bigint(20) NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  network_id bigint(20) NOT NULL DEFAULT 0,
+  site_id bigint(20) NOT NULL DEFAULT 0,
+  username varchar(60) NOT NULL DEFAULT '',
+  ip varchar(45) NOT NULL DEFAULT '',
+  level varchar(25) NOT NULL DEFAULT '',
+  event_type varchar(25) NOT NULL DEFAULT '',
+  details text NOT NULL,
+  stacktrace text NOT NULL,
+  created int(11) NOT NULL DEFAULT 0,
+  country_code varchar(50) DEFAULT ''
+) ENGINE=InnoDB;
+INSERT INTO {TABLE} (username, ip, level, event_type, details, stacktrace, created)
+SELECT 'alice', CONCAT('198.51.100.', seq MOD 251), 'warning', 'failed_login',
+       '{{"failed_login":{{"imported":false,"username":"alice","known":true}}}}',
+       REPEAT('/var/www/blog/xmlrpc.php ', 20),
+       UNIX_TIMESTAMP() - 60 * 86400 + seq * 60 * 86400 / 500000
+FROM seq_1_to_500000;
+ANALYZE TABLE {TABLE};
+"""
+
+
+def sql(host: hosts.Host, statements: str) -> str:
+    output: str = podman.execute(
+        host.container, ["mariadb", "--no-defaults", "-N", "wordpress"], stdin=statements
+    )
+    return output
+
+
+def a_days_purge(host: hosts.Host, days: int) -> float:
+    """Seconds that the plugin's DELETE of one day's rows takes; they come back afterwards."""
+    answer = sql(
+        host,
+        "SET @began = SYSDATE(6); BEGIN; "
+        f"DELETE FROM {TABLE} WHERE created < UNIX_TIMESTAMP() - {days} * 86400; "
+        "SELECT ROW_COUNT(), TIMESTAMPDIFF(MICROSECOND, @began, SYSDATE(6)); ROLLBACK;",
+    )
+    rows, micro = (int(word) for word in answer.split())
+    if not 4000 < rows < 20000:
+        raise RuntimeError(f"{rows} rows are not one day's")
+    return micro / 1e6
+
+
+def p95(host: hosts.Host, visitor: clients.Clients) -> float:
+    seen = clients.traffic("latency", host.address, clients=visitor, seconds=WINDOW)
+    if seen["statuses"].keys() - {"200"} or seen["errors"]:
+        raise RuntimeError(f"the site did not answer all: {seen['statuses']} {seen['errors']}")
+    latency: float = seen["latency_ms"]["p95"]
+    return latency
+
+
+def repair(host: hosts.Host, visitor: clients.Clients) -> tuple[list[float], dict[str, Any]]:
+    """The visitor's p95 in each window meanwhile, and what the role says."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "said.json"
+        variables = {
+            "run": f"bench-{time.time_ns()}",
+            "save_to": str(place),
+            "purge": True,
+            "wpward_database_max_load": 1000,
+        }
+        own = podman.runtime_arguments()
+        statement = f"DELETE FROM {TABLE} WHERE created < UNIX_TIMESTAMP() - 45 * 86400"
+        with subprocess.Popen(
+            ["podman", *own, "exec", host.container, "mariadb", "wordpress", "-e", statement]
+        ):
+            running = subprocess.Popen(
+                [
+                    *(str(Path(sys.executable).parent / "ansible-playbook"), "-i", host.inventory),
+                    *("-e", json.dumps(variables), str(PLAYBOOK)),
+                ],
+                cwd=ROOT,
+                stdout=subprocess.DEVNULL,
+            )
+            seen = []
+            while running.poll() is None:
+                seen.append(p95(host, visitor))
+        if running.returncode:
+            raise RuntimeError("the role failed")
+        said: dict[str, Any] = json.loads(place.read_text())
+        return seen, said
+
+
+def main() -> int:
+    host = hosts.up("bench-database", reset=True)
+    visitor = clients.up("bench-database-visitor", count=1)
+    figures: dict[str, list[float]] = {
+        name: [] for name in ("quiet", "repair", "before", "after", "index", "purge", "longest")
+    }
+    for _ in range(ROUNDS):
+        sql(host, FILL)
+        figures["quiet"] += [p95(host, visitor) for _ in range(2)]
+        figures["before"].append(a_days_purge(host, 59))
+        seen, said = repair(host, visitor)
+        figures["repair"] += seen
+        figures["after"].append(a_days_purge(host, 29))
+        (indexed,), (purged,) = said["indexed"]["tables"], said["purged"]["tables"]
+        figures["index"].append(indexed["seconds"])
+        figures["purge"].append(purged["seconds"])
+        figures["longest"].append(purged["longest_batch_ms"])
+        print(
+            f"{purged['deleted']:,} rows deleted in {purged['batches']} batches; "
+            f"{indexed['estimated_seconds']['index']:.0f} s and "
+            f"{purged['estimated_seconds']['purge']:.0f} s were estimated"
+        )
+    median = {name: statistics.median(values) for name, values in figures.items()}
+    print(f"500,000 rows, medians of {ROUNDS} rounds")
+    print(
+        f"visitor's GET / p95: quiet {median['quiet']:.0f} ms, during the repair "
+        f"{median['repair']:.0f} ms ({median['repair'] / median['quiet']:.2f} times), "
+        f"worst window {max(figures['repair']):.0f} ms"
+    )
+    print(
+        f"index {median['index']:.1f} s, purge {median['purge']:.1f} s, longest batch "
+        f"{median['longest']:.0f} ms"
+    )
+    print(
+        f"the plugin's purge of one day's rows: before {median['before']:.2f} s, after "
+        f"{median['after']:.2f} s ({median['after'] / median['before']:.2f} of it)"
+    )
+    hosts.down([host.name, "bench-database-visitor"])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
