@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
-import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -44,6 +43,7 @@ _ATTACKED = 8
 _INCOMPLETE = 16
 _STYLES = {"attack": "bold red", "aftermath": "yellow", "probing": "yellow", "quiet": "green"}
 _REFRESH = 0.25
+_ENDING = 5.0
 _LEAST_TIMEOUT = 10
 
 
@@ -151,15 +151,18 @@ class Triage:
             with Display(self._err, self._options.verbose) as display:
                 while pending:
                     done, _waiting = wait(pending, _REFRESH, FIRST_COMPLETED)
+                    if done:
+                        display.hide()
                     self._arrived(done, pending)
                     display.show([self._sessions[host] for host in pending.values()])
         except KeyboardInterrupt:
             print("wpward: interrupted; ending what the hosts still do.", file=sys.stderr)
             for session in self._sessions.values():
                 session.end()
+            wait(pending, _ENDING)
             return INTERRUPTED
         finally:
-            executor.shutdown(wait=True, cancel_futures=True)
+            executor.shutdown(wait=False, cancel_futures=True)
         self._fleet()
         return self._code()
 
@@ -219,7 +222,7 @@ class Triage:
             )
         row |= {
             "verdict": plan["verdict"],
-            "complete": all(part["complete"] for part in evidence["budget"]),
+            "complete": all(one["complete"] for one in evidence["budget"] + evidence["logs"]),
             "commands": commands(way, plan),
             "plan": plan,
         }
@@ -292,5 +295,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (EOFError, KeyboardInterrupt):
         print("wpward: no password was given.", file=sys.stderr)
         return INTERRUPTED
-    os.umask(0o077)
     return triage.run()

@@ -25,7 +25,7 @@ _FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 _DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 _GIVEN = re.compile(
     r"(?:ssh://)?(?:(?P<user>[^@]+)@)?"
-    r"(?:\[(?P<six>[0-9a-fA-F:.%\w]+)\](?::(?P<port>\d+))?|(?P<name>[^\s\[\]/]+))/?$"
+    r"(?:\[(?P<six>[0-9a-fA-F:.%\w]+)\](?::(?P<port>\d+))?|(?P<name>[^\s\[\]/@]+))/?$"
 )
 _NAME_PORT = re.compile(r"([^:]+):(\d{1,5})$")
 _SECONDS = 60

@@ -32,7 +32,14 @@ class Display:
         self._every = every
         self._said: dict[str, tuple[str, float]] = {}
         self._live = (
-            Live(console=console, transient=True, auto_refresh=False)
+            Live(
+                console=console,
+                transient=True,
+                auto_refresh=False,
+                # The verdicts belong to standard output, whatever that is.
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
             if console.is_terminal
             else None
         )
@@ -45,6 +52,11 @@ class Display:
     def __exit__(self, *_error: object) -> None:
         if self._live:
             self._live.stop()
+
+    def hide(self) -> None:
+        """Make room for something else."""
+        if self._live:
+            self._live.update(Text(""), refresh=True)
 
     def show(self, waiting: Sequence[Waiting]) -> None:
         """Show who is still being waited for; called several times a second."""

@@ -155,6 +155,7 @@ def run(given: dict[str, Any], marker: str) -> int:
         except BaseException as error:
             sys.stderr.write(f"The probe failed: {type(error).__name__}: {error}\n")
         finally:
+            sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
     os.close(held)

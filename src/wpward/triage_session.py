@@ -68,8 +68,10 @@ class _Answer:
         self._marker = f"{marker} ".encode("ascii")
         self._left = b""
         self._size: int | None = None
+        self.shell = False
         self.python = ""
         self.part = ""
+        self.noise = b""
         self.packed: bytes | None = None
 
     def take(self, data: bytes) -> None:
@@ -77,14 +79,18 @@ class _Answer:
         self._left += data
         while self._size is None and b"\n" in self._left:
             line, _end, self._left = self._left.partition(b"\n")
-            if line.startswith(self._marker):
+            if not line.startswith(self._marker):
+                self.noise = (self.noise + line + b"\n")[-_MOST_SAID:]
+            else:
                 self._note(line[len(self._marker) :].decode("ascii", "replace").split())
         if self._size is not None and len(self._left) >= self._size:
             self.packed = self._left[: self._size]
 
     def _note(self, words: list[str]) -> None:
         kind, value = [*words, "", ""][:2]
-        if kind == "ready":
+        if kind == "shell":
+            self.shell = True
+        elif kind == "ready":
             self.python = value
         elif kind == "part":
             self.part = value
@@ -209,6 +215,8 @@ class Session:
             if asked > prompts:
                 prompts = asked
                 self._give_password(channel, user, prompts)
+            if answer.shell and not sent:
+                self._tell("waiting for Python to start")
             if answer.python and not sent:
                 self._tell("handing over the probe")
                 channel.settimeout(None)
@@ -228,7 +236,6 @@ class Session:
     def _give_password(self, channel: Any, user: str, prompts: int) -> None:
         if prompts > 1:
             raise Failed(f"sudo does not take this password for {user}; run again and mind it.")
-        self._tell("waiting for sudo")
         channel.sendall(f"{self._options.password}\n".encode())
 
     def _words(self) -> str:
@@ -251,6 +258,15 @@ class Session:
             )
         if code == triage_stream.NO_SUDO:
             return Failed(f"it has no sudo and {user} is not root; log in with -u root.")
+        if not answer.shell:
+            # What a login shell prints instead of running a command, it prints where it likes.
+            noise = answer.noise.decode("utf-8", "replace").split("\n")
+            told = [*filter(str.strip, noise), *said]
+            reason = f" It says: {sentence(told[-1])}." if told else ""
+            return Failed(
+                f"the login shell of {user} runs no commands (exit code {code}); log in with -u as "
+                f"somebody else.{reason}"
+            )
         if not answer.python and code > 0:
             wanted = "password" in " ".join(said).lower() and self._options.password is None
             what = "run again with -K" if wanted else f"let {user} become root there"

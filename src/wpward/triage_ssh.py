@@ -59,7 +59,7 @@ class Connection:
         self._tell = tell
         self._end = time.monotonic() + seconds
         self._lock = threading.Lock()
-        self._closed = False
+        self._closed = threading.Event()
         self._open: list[Any] = []
         self.settings = settings(where, config)
 
@@ -74,7 +74,7 @@ class Connection:
     def close(self) -> None:
         """End it, whatever it waits for; from any thread."""
         with self._lock:
-            self._closed = True
+            self._closed.set()
             opened, self._open = self._open[::-1], []
         for one in opened:
             with contextlib.suppress(Exception):
@@ -82,7 +82,7 @@ class Connection:
 
     def _keep(self, one: Any) -> Any:
         with self._lock:
-            if not self._closed:
+            if not self._closed.is_set():
                 self._open.append(one)
                 return one
         one.close()
@@ -104,11 +104,11 @@ class Connection:
             except (paramiko.SSHException, EOFError, OSError) as error:
                 # sshd drops who comes while too many others are logging in, as under a flood.
                 greeted = bool(transport.remote_version)
-                if greeted or self._closed or attempt == _TRIES or to.proxy_command:
+                if greeted or self._closed.is_set() or attempt == _TRIES or to.proxy_command:
                     raise Unreachable(_handshake_failed(to, greeted, error)) from error
                 transport.close()
                 self._tell(f"waiting for {to.host} to take connections again")
-                time.sleep(min(_PAUSE * attempt, self._left()))
+                self._closed.wait(min(_PAUSE * attempt, self._left()))
                 continue
             self._log_in(transport, to)
             return transport

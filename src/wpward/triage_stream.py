@@ -46,7 +46,7 @@ _BOOT = (
     'sys.exit(g["run"](d,m))'
 )
 _BECOME = (
-    'if [ "$(id -u)" = 0 ]; then exec /bin/sh -c "$1" wpward "$2" "$3"; fi; '
+    'echo "$3 shell"; if [ "$(id -u)" = 0 ]; then exec /bin/sh -c "$1" wpward "$2" "$3"; fi; '
     "command -v sudo >/dev/null || "
     f"(echo There is no sudo. >&2; exit {NO_SUDO}) || exit; "
     'exec sudo {options} /bin/sh -c "$1" wpward "$2" "$3"'

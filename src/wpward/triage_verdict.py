@@ -7,6 +7,7 @@ Everything that is judged here is judged by the plan's own code; this only choos
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -75,15 +76,22 @@ def verdict(
         lines += _block("from", _from(worst, evidence), 2)
         lines += _block("since", _since(worst, evidence), 1)
     lines += _rows("burns", list(_burns(evidence)), 5)
-    lines += _rows("also", [f"{one['severity']}: {one['title']}" for one in findings[1:]], 4)
-    lines += _block("missing", _missing(evidence), 2)
-    lines += _rows("next", list(_next(way, plan)), 3)
-    return [*lines, *_rows("report", [report], 1)][: HEIGHT - 1]
+    last = _block("missing", _missing(evidence), 2)
+    last += _rows("next", list(_next(way, plan)), 3)
+    last += [f"{'report':{_LABEL}}{report}"]
+    room = HEIGHT - 1 - _height(lines) - _height(last)
+    also = [f"{one['severity']}: {one['title']}" for one in findings[1:]]
+    return [*lines, *(_rows("also", also, room) if room > 0 else ()), *last]
 
 
 def commands(way: Way, plan: Mapping[str, Any]) -> list[str]:
     """The command lines to go on with."""
     return [line for line in _next(way, plan) if line.startswith("wpward ")]
+
+
+def _height(lines: Sequence[str]) -> int:
+    """Lines of the screen that they take: command lines and paths are never cut."""
+    return sum(max(math.ceil(len(line) / WIDTH), 1) for line in lines)
 
 
 def _cut(line: str, width: int = WIDTH) -> str:
@@ -109,7 +117,6 @@ def _rows(label: str, rows: Sequence[str], most: int) -> list[str]:
     shown = list(rows)
     if len(shown) > most:
         shown = [*shown[: most - 1], f"and {len(shown) - most + 1} more"]
-    # A command line is never cut: it could not be copied.
     return [
         f"{label if not number else '':{_LABEL}}"
         + (one if one.startswith("wpward ") else _cut(one, WIDTH - _LABEL))

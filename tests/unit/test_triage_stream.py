@@ -1,0 +1,195 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the host is sent: the modules it needs, and how it runs them."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+import zlib
+from pathlib import Path
+
+import pytest
+
+from wpward import triage_remote, triage_stream
+
+REQUEST = triage_stream.Request(back=3600, budget=5, seconds=60)
+
+
+def names() -> set[str]:
+    return {name.rpartition(".")[2] for name in triage_stream.sources()}
+
+
+def test_it_holds_what_the_evidence_imports_and_nothing_of_the_remedies() -> None:
+    assert {"evidence", "courtesy", "access_log", "nginx_config", "known_networks_data"} <= names()
+    assert not {"journal", "transaction_apply", "http_judge"} & names()
+
+
+def test_every_import_of_the_library_in_it_is_in_it() -> None:
+    for source in triage_stream.sources().values():
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.ImportFrom) and node.module == triage_stream.LIBRARY:
+                assert {one.name for one in node.names} <= names()
+
+
+def test_the_stream_is_the_same_bytes_each_time_and_small() -> None:
+    assert triage_stream.stream(REQUEST) == triage_stream.stream(REQUEST)
+    assert len(triage_stream.stream(REQUEST)) < 256 * 1024
+
+
+def test_what_a_host_runs_is_written_for_its_oldest_python() -> None:
+    source = Path(triage_remote.__file__).read_text()
+    ast.parse(source, feature_version=(3, 8))
+    assert "from wpward" not in source
+
+
+def test_the_command_line_suits_any_login_shell() -> None:
+    words = shlex.split(triage_stream.command("m", "p"))
+    assert words[0] == "/bin/sh"
+    for text in words:
+        assert not set("'!\n") & set(text)
+
+
+def start(
+    tmp_path: Path, program: str, seconds: float = 60, sources: dict[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """The runner as a host starts it, with a library whose evidence is `program`."""
+    library = "some.where"
+    given = {
+        "runner": Path(triage_remote.__file__).read_text(),
+        "library": library,
+        "sources": sources
+        or {
+            f"{library}.courtesy": "import os\ndef step_back(): os.nice(5)",
+            f"{library}.evidence": program,
+        },
+        "request": {"back": 60, "budget": 1, "seconds": seconds, "database_credentials": None},
+    }
+    packed = zlib.compress(json.dumps(given).encode())
+    process = subprocess.Popen(
+        [sys.executable, "-ISc", triage_stream._BOOT, "MARK"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+    )
+    assert process.stdin
+    process.stdin.write(b"%d\n" % len(packed) + packed)
+    process.stdin.flush()
+    return process
+
+
+EVIDENCE = """
+import contextlib, os, subprocess, sys, time
+class Budget:
+    @contextlib.contextmanager
+    def part(self, name, at_most=None):
+        yield 1.0
+class Request:
+    def __init__(self, since, time_budget, database_credentials=None):
+        self.since = since
+def collect(request):
+    print("a stray line")
+    with Budget().part("now"):
+        {}
+    return {{"nice": os.nice(0)}}
+"""
+
+
+def test_parts_and_evidence_come_back_and_stray_output_does_not(tmp_path: Path) -> None:
+    process = start(tmp_path, EVIDENCE.format("pass"))
+    assert process.stdout and process.stderr
+    version = "{}.{}.{}".format(*sys.version_info[:3])
+    assert process.stdout.readline() == f"MARK ready {version}\n".encode()
+    assert process.stdout.readline() == b"MARK part now\n"
+    mark, kind, length = process.stdout.readline().split()
+    assert (mark, kind) == (b"MARK", b"evidence")
+    assert json.loads(zlib.decompress(process.stdout.read(int(length))))["nice"] >= 5
+    assert process.wait(10) == 0
+    assert process.stdout.read() == b""
+    assert b"a stray line" in process.stderr.read()
+    assert list(tmp_path.iterdir()) == []
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def gone(pid: int) -> bool:
+    until = time.monotonic() + 5
+    while alive(pid):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+HANGS = (
+    "p = subprocess.Popen(['sleep', '60'], start_new_session=True); "
+    "print(p.pid, os.getpid(), file=sys.stderr, flush=True); time.sleep(60)"
+)
+
+
+@pytest.mark.parametrize("end", ["input", "time"])
+def test_nothing_is_left_when_nobody_waits_or_the_time_is_over(tmp_path: Path, end: str) -> None:
+    process = start(tmp_path, EVIDENCE.format(HANGS), seconds=60 if end == "input" else 1)
+    assert process.stderr and process.stdin
+    pids: list[int] = []
+    while not pids:
+        pids = [int(word) for word in process.stderr.readline().split() if word.isdigit()]
+    assert all(map(alive, pids))
+    if end == "input":
+        process.stdin.close()
+    assert process.wait(10) == triage_remote.TIME_OVER
+    assert all(map(gone, pids))
+
+
+def test_a_probe_that_fails_says_so(tmp_path: Path) -> None:
+    process = start(tmp_path, EVIDENCE.format("raise OSError('no more files')"))
+    assert process.stderr
+    assert process.wait(10) == 1
+    assert b"The probe failed: OSError: no more files\n" in process.stderr.read()
+
+
+def in_shell(path: str, *pythons: tuple[str, str]) -> subprocess.CompletedProcess[str]:
+    folder = Path(path)
+    for name, text in pythons:
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod(0o755)
+    # The shell's own places would hold this machine's Pythons.
+    lines = triage_stream._PICK.partition("; ")[2]
+    return subprocess.run(
+        ["/bin/sh", "-c", lines, "wpward", "boot", "mark"],
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+WORKS = 'case $2 in import*) exit 0;; esac; echo "$0 $*"'
+
+
+def test_the_newest_python_that_works_is_taken(tmp_path: Path) -> None:
+    done = in_shell(
+        str(tmp_path),
+        ("python3.13", "exit 1"),
+        ("python3.9", WORKS),
+        ("python3.11", WORKS),
+        ("python3", WORKS),
+    )
+    assert done.stdout == f"{tmp_path}/python3.11 -ISc boot mark\n"
+
+
+def test_a_host_without_python_says_so_by_its_exit_code(tmp_path: Path) -> None:
+    done = in_shell(str(tmp_path), ("python3", "exit 1"))
+    assert done.returncode == triage_stream.NO_PYTHON
+    assert done.stderr == f"No usable python3 in {tmp_path}.\n"
