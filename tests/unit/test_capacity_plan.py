@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-from ansible_collections.wpward.wordpress.plugins.filter.capacity_plan import FilterModule
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.capacity_plan import capacity_plan
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.plan import make_plan
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.worker_numbers import pool_numbers
@@ -401,61 +399,6 @@ def test_lines_without_effect_are_pointed_out() -> None:
     assert "{{" not in note
 
 
-# --- settings and what is missing
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"nofile": 100}, "wpward_capacity_nofile is 100; it must be a whole number from 1024"),
-        ({"nofile": True}, "wpward_capacity_nofile is True"),
-        ({"nofile": 5000.5}, "wpward_capacity_nofile is 5000.5"),
-        ({"workers": "maybe"}, "wpward_capacity_workers is 'maybe'"),
-        ({"reserve": 1}, "wpward_capacity_reserve is 1"),
-        ({"reserve": "x"}, "wpward_capacity_reserve is 'x'"),
-        ({"reserve": float("nan")}, "wpward_capacity_reserve is nan"),
-        ({"per_cpu": 0}, "wpward_capacity_per_cpu is 0; it must be a whole number from 1 to 64"),
-        ({"pool_weights": ["www"]}, "wpward_capacity_pool_weights must be a mapping such as"),
-        ({"pool_weights": {"www": 0}}, "gives www the weight 0"),
-        ({"files": 1}, "hold files, which is none of"),
-        ({"weights": {}}, "hold weights, which is none of"),
-        ("16384", "must be a mapping"),
-    ],
-)
-def test_settings_that_make_no_sense_are_told(settings: Any, said: str) -> None:
-    plan = capacity_plan(evidence(), settings)
-    assert said in plan["refusal"] and plan["services"] == []
-
-
-def test_numbers_of_a_template_may_be_text() -> None:
-    settings = {"nofile": "4096", "per_cpu": "4", "reserve": "0.5"}
-    plan = capacity_plan(evidence(total=16 * GIB), settings)
-    assert plan["services"][0]["nofile"] == 4096
-    assert line(plan, "reserve")["bytes"] == 8 * GIB
-    assert plan["workers"][0]["after"] == 8
-
-
-def test_workers_can_be_left_alone() -> None:
-    plan = capacity_plan(evidence(pool(children=900)), {"workers": False})
-    assert (plan["workers"], plan["arithmetic"], plan["predicted"]["bytes"]) == ([], [], 0)
-    assert of(plan, "php-fpm")["settings"] == {} and of(plan, "php-fpm")["nofile"] == 16384
-
-
-def test_evidence_without_the_part_is_refused() -> None:
-    assert "probe again" in capacity_plan({})["refusal"]
-    assert "start them and run again" in capacity_plan({"capacity": None})["refusal"]
-
-
-def test_a_bare_host_is_no_error() -> None:
-    made = evidence(nginx=None, php_fpm=[], database=None, services=[])
-    plan = capacity_plan(made)
-    assert (plan["refusal"], plan["workers"], plan["accounts"]) == ("", [], [])
-
-
-def test_the_filter_is_found() -> None:
-    assert FilterModule().filters()["capacity_plan"](evidence())["refusal"] == ""
-
-
 # --- the finding
 
 
@@ -486,77 +429,3 @@ def test_what_cannot_be_changed_is_found_with_what_to_set() -> None:
     made = evidence(pool(children=60), total=GIB)
     made["capacity"]["php_fpm"][0]["include_directory"] = None
     assert "set pm.max_children to 12 yourself" in findings(made)[0]["message"]
-
-
-# --- always
-
-
-@st.composite
-def hosts(draw: st.DrawFn) -> dict[str, Any]:
-    total = draw(st.integers(256, 65536)) * MIB
-    cpus = draw(st.sampled_from([0.5, 1.0, 2.0, 8.0, 32.0]))
-    kind = draw(st.sampled_from(["nginx", "prefork", "event"]))
-    pss = draw(st.integers(2, 200))
-    if kind == "prefork":
-        made = mod_php(draw(st.integers(1, 500)), pss, total, cpus)
-    else:
-        made = event(draw(st.integers(1, 40)) * 25, draw(st.integers(1, 30)))
-        if kind == "nginx":
-            made = evidence()
-        made["capacity"]["php_fpm"] = [
-            master(
-                *(
-                    pool(
-                        f"p{number}",
-                        draw(st.integers(1, 300)),
-                        draw(st.integers(2, 200)),
-                        pm=draw(st.sampled_from(["dynamic", "static", "ondemand"])),
-                    )
-                    for number in range(draw(st.integers(1, 4)))
-                )
-            )
-        ]
-    made["capacity"]["cpus"] = cpus
-    made["capacity"]["memory"] = {
-        "total": total,
-        "available": draw(st.integers(0, total // MIB)) * MIB,
-        "limited_by": None,
-    }
-    made["capacity"]["nofile_ceiling"] = draw(st.integers(8192, 524288))
-    return made
-
-
-@given(hosts(), st.floats(0.91, 1.09))
-def test_the_second_plan_changes_nothing(made: dict[str, Any], grown: float) -> None:
-    first = capacity_plan(made)
-    again = applied(made, first, grown)
-    # What grew is no longer available, and the other way round.
-    before, now = (_stack(one["capacity"]) for one in (made, again))
-    memory = again["capacity"]["memory"]
-    memory["available"] = min(max(memory["available"] - now + before, 0), memory["total"])
-    second = capacity_plan(again)
-    assert [one["after"] for one in second["workers"]] == [one["after"] for one in first["workers"]]
-    for one in second["services"]:
-        assert (one["nofile"], one["dropin"], one["file_entries"]) == (None, None, [])
-        if one["service"] != "nginx":
-            assert one["settings"] == {}
-
-
-def _stack(capacity: dict[str, Any]) -> int:
-    return sum(
-        row["workers"] * (row["worker_pss"] or {}).get("mean", 0) for row in capacity["services"]
-    )
-
-
-@given(hosts())
-def test_a_plan_adds_up(made: dict[str, Any]) -> None:
-    plan = capacity_plan(made)
-    lines = plan["arithmetic"]
-    taken = sum(one["bytes"] for one in lines if one["what"].startswith("less "))
-    left = line(plan, "left for PHP")["bytes"]
-    assert left == max(lines[0]["bytes"] - taken, 0)
-    assert all(one["bytes"] >= 0 for one in lines)
-    assert plan["predicted"]["bytes"] >= 0
-    for one in plan["workers"]:
-        assert one["after"] >= min(one["before"], 2)
-        assert (one["after"] == one["before"]) == (one["limit"] == "kept")

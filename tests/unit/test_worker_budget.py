@@ -182,6 +182,8 @@ def test_half_a_processor_is_one() -> None:
 
 @st.composite
 def hosts(draw: st.DrawFn) -> tuple[list[Workers], int, float]:
+    limit = st.none() | st.integers(1, 4000).map(lambda number: number * MIB)
+    limits = {"php1": draw(limit), "php2": draw(limit)}
     groups = [
         group(
             draw(st.integers(1, 400)),
@@ -189,11 +191,11 @@ def hosts(draw: st.DrawFn) -> tuple[list[Workers], int, float]:
             pool=f"pool{number}",
             weight=Fraction(draw(st.integers(1, 50)), 10),
             connection=draw(st.integers(0, 5)) * MIB,
-            limit=draw(st.none() | st.integers(1, 4000).map(lambda number: number * MIB)),
-            unit=f"php{draw(st.integers(1, 2))}",
+            unit=draw(st.sampled_from(sorted(limits))),
         )
         for number in range(draw(st.integers(1, 5)))
     ]
+    groups = [replace(one, limit=limits[str(one.unit)]) for one in groups]
     return groups, draw(st.integers(0, 40000)) * MIB, draw(st.sampled_from([0.5, 1, 2, 8, 64]))
 
 
