@@ -27,6 +27,7 @@ collect_ignore = (
         "test_capacity_settings.py",
         "test_capacity_role.py",
         "test_cli.py",
+        "test_database_role.py",
         "test_endpoints_role.py",
         "test_finding_catalogue.py",
         "test_guard_role.py",
