@@ -68,7 +68,12 @@ def main_processes(host: hosts.Host) -> list[str]:
 
 
 def fit(
-    servers: dict[str, hosts.Host], name: str, run: str, saved: Path, *options: str
+    servers: dict[str, hosts.Host],
+    name: str,
+    run: str,
+    saved: Path,
+    *options: str,
+    **variables: str,
 ) -> dict[str, Any]:
     """Run a playbook of this directory; what it saved of each host."""
     play(
@@ -79,6 +84,7 @@ def fit(
         save_to=str(saved),
         wpward_capacity_nofile=WANTED,
         wpward_verify_settle=2,
+        **variables,
     )
     return {one: json.loads((saved / f"{one}.json").read_text()) for one in servers}
 
@@ -143,7 +149,8 @@ def fitted(
     saved = tmp_path_factory.mktemp("fitted")
     would = fit({NGINX: servers[NGINX]}, "fit", "capacity-1", saved, "--check")
     assert {name: configuration(host) for name, host in servers.items()} == before
-    did = fit(servers, "fit", "capacity-1", saved)
+    # Between the evidence and the role, as role endpoints does.
+    did = fit(servers, "fit", "capacity-1", saved, edited="# edited")
     ran = {name: main_processes(host) for name, host in servers.items()}
     again = fit(servers, "fit", "capacity-2", saved)
     assert {name: main_processes(host) for name, host in servers.items()} == ran
@@ -152,6 +159,8 @@ def fitted(
     }
     for name, host in servers.items():
         inside(host, "python3", "/var/lib/wpward/rollback.py", "rollback")
+        if name == NGINX:
+            inside(host, "sed", "-i", "1d", "/etc/nginx/nginx.conf")
         assert configuration(host) == before[name]
         assert distinct(host) == {unit: {BEFORE[unit]} for unit in UNITS[name]}
 
