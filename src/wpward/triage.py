@@ -34,7 +34,7 @@ from wpward.logs import beginning
 from wpward.triage_config import ConfigError, Place, place
 from wpward.triage_display import Display
 from wpward.triage_session import ANSWERED, FAILED, UNREACHABLE, Options, Result, Session
-from wpward.triage_verdict import Way, commands, verdict
+from wpward.triage_verdict import Way, commands, complete, verdict
 
 SIDE_BY_SIDE = 32
 INTERRUPTED = 130
@@ -160,6 +160,7 @@ class Triage:
             for session in self._sessions.values():
                 session.end()
             wait(pending, _ENDING)
+            self._fleet()
             return INTERRUPTED
         finally:
             executor.shutdown(wait=False, cancel_futures=True)
@@ -222,7 +223,7 @@ class Triage:
             )
         row |= {
             "verdict": plan["verdict"],
-            "complete": all(one["complete"] for one in evidence["budget"] + evidence["logs"]),
+            "complete": complete(evidence),
             "commands": commands(way, plan),
             "plan": plan,
         }

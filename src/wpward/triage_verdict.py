@@ -47,6 +47,17 @@ _HEADLINES = {
     "probing": "PROBING: somebody unknown tries doors, no attack",
     "quiet": "quiet: no attack",
 }
+_BLIND = (
+    "part_failed",
+    "web_server_not_found",
+    "wordpress_not_found",
+    "nginx_unusable",
+    "nginx_config_unread",
+    "httpd_unusable",
+    "httpd_config_unread",
+)
+"""Problems, beside those of logs, behind which an attack may hide."""
+_UNSURE = "NOT CERTAIN: no attack in what could be read"
 _ENDPOINTS = ("xmlrpc", "login")
 
 
@@ -69,19 +80,35 @@ def verdict(
     ``report``: where the whole of it is.
     """
     findings = plan["findings"]
-    lines = [_cut(f"{way.host}: {_HEADLINES[plan['verdict']]}")]
+    missing = _missing(evidence)
+    # Who has not seen everything cannot say that there is nothing.
+    unsure = not complete(evidence) and plan["verdict"] not in (ATTACK, AFTERMATH)
+    headline = _UNSURE if unsure else _HEADLINES[plan["verdict"]]
+    lines = [_cut(f"{way.host}: {headline}")]
     lines += _block("what", _what(findings), 4)
     worst = _worst(evidence, findings)
     if worst is not None:
         lines += _block("from", _from(worst, evidence), 2)
         lines += _block("since", _since(worst, evidence), 1)
     lines += _rows("burns", list(_burns(evidence)), 5)
-    last = _block("missing", _missing(evidence), 2)
+    last = _block("missing", missing, 2)
     last += _rows("next", list(_next(way, plan)), 3)
     last += [f"{'report':{_LABEL}}{report}"]
     room = HEIGHT - 1 - _height(lines) - _height(last)
     also = [f"{one['severity']}: {one['title']}" for one in findings[1:]]
     return [*lines, *(_rows("also", also, room) if room > 0 else ()), *last]
+
+
+def complete(evidence: Mapping[str, Any]) -> bool:
+    """Whether all of it was read that can show an attack."""
+    read = [*(evidence.get("budget") or ()), *(evidence.get("logs") or ())]
+    return all(one.get("complete", True) for one in read) and not any(
+        map(_blinding, evidence.get("problems") or ())
+    )
+
+
+def _blinding(problem: Mapping[str, Any]) -> bool:
+    return problem["id"].startswith("log_") or problem["id"] in _BLIND
 
 
 def commands(way: Way, plan: Mapping[str, Any]) -> list[str]:
@@ -233,7 +260,7 @@ def _workers(now: Mapping[str, Any], capacity: Mapping[str, Any]) -> Iterator[st
 
 def _missing(evidence: Mapping[str, Any]) -> str:
     parts = [one["part"] for one in evidence.get("budget") or () if not one["complete"]]
-    problems = evidence.get("problems") or ()
+    problems = sorted(evidence.get("problems") or (), key=_blinding, reverse=True)
     said = []
     if parts:
         said.append(f"{', '.join(parts)} not read to the end (--budget gives more time)")

@@ -26,7 +26,7 @@ def names() -> set[str]:
 
 def test_it_holds_what_the_evidence_imports_and_nothing_of_the_remedies() -> None:
     assert {"evidence", "courtesy", "access_log", "nginx_config", "known_networks_data"} <= names()
-    assert not {"journal", "transaction_apply", "http_judge"} & names()
+    assert not {"transaction_apply", "http_judge", "shared_bans_loader"} & names()
 
 
 def test_every_import_of_the_library_in_it_is_in_it() -> None:
