@@ -17,6 +17,13 @@ from typing import Any
 from testbed import clients, hosts, memory, podman
 
 PLUGIN = "/var/www/blog/wp-content/mu-plugins/holds-memory.php"
+DATABASE = "/etc/mysql/mariadb.conf.d/zz-small.cnf"
+_SMALL_DATABASE = """
+[mariadbd]
+innodb_buffer_pool_size = 64M
+key_buffer_size = 8M
+aria_pagecache_buffer_size = 8M
+"""
 # The names of the processes, as the kernel has them, begin so.
 PROGRAMS = {"httpd-prefork": "apache2", "nginx": "php-fpm"}
 _RAISE = {
@@ -26,16 +33,22 @@ ServerLimit {count}
 MaxRequestWorkers {count}
 END
 a2enconf --quiet operator
+# The unit's own stop waits for requests under way, up to 90 s.
+apachectl -k stop
 systemctl restart apache2
 """,
     "nginx": """
-for pool in /etc/php/*/fpm/pool.d/www.conf; do
-    sed -i 's/^pm.max_children = .*/pm.max_children = {count}/' "$pool"
-done
+# With Debian's spare servers php-fpm starts one worker a second.
+sed -i -e 's/^pm.max_children = .*/pm.max_children = {count}/' \\
+    -e 's/^pm.start_servers = .*/pm.start_servers = 10/' \\
+    -e 's/^pm.min_spare_servers = .*/pm.min_spare_servers = 10/' \\
+    -e 's/^pm.max_spare_servers = .*/pm.max_spare_servers = 40/' /etc/php/*/fpm/pool.d/www.conf
 systemctl restart 'php*-fpm.service'
 """,
 }
 _INTERVAL = 0.5
+RATE = 30.0
+"""Requests per second. Each takes a second or more, so that thirty workers and more are at it."""
 
 
 @dataclass(frozen=True)
@@ -46,24 +59,38 @@ class Workers:
     pss: int
 
 
-def install_plugins(host: hosts.Host, mebibytes: int) -> None:
-    """Have the site hold so much memory in every request, as one with many plugins does."""
-    blocks = mebibytes * 256
+def prepare(host: hosts.Host, mebibytes: int) -> None:
+    """Make the site one of many plugins on a small host.
+
+    Each request holds so much memory, a failed login waits a second for somebody else's server, and
+    the database has small buffers.
+    """
     code = (
         "<?php\n"
         "add_action('init', function () {\n"
-        f"    foreach (range(1, {blocks}) as $block) {{\n"
-        "        $GLOBALS['held_memory'][] = str_repeat('x', 4072) . $block;\n"
+        f"    foreach (range(1, {mebibytes * 256}) as $block) {{\n"
+        "        $GLOBALS['held_memory'][] = str_repeat('x', 4000) . $block;\n"
         "    }\n"
         "});\n"
+        "add_action('wp_login_failed', function () {\n"
+        "    sleep(1);\n"
+        "});\n"
     )
-    script = f"mkdir -p {Path(PLUGIN).parent} && cat > {PLUGIN}"
-    podman.execute(host.container, ["sh", "-c", script], stdin=code)
+    for path, text in ((PLUGIN, code), (DATABASE, _SMALL_DATABASE)):
+        script = f"mkdir -p {Path(path).parent} && cat > {path}"
+        podman.execute(host.container, ["sh", "-c", script], stdin=text)
+    podman.execute(host.container, ["systemctl", "restart", "mariadb"])
 
 
 def raise_workers(host: hosts.Host, count: int) -> None:
     """What the error log advises: allow more workers."""
     podman.execute(host.container, ["sh", "-s"], stdin=_RAISE[host.web].format(count=count))
+
+
+def warm_up(host: hosts.Host) -> None:
+    """Requests enough that the workers have grown: PHP gives back half of its memory after a
+    worker's first request, and less after each further one."""
+    clients.traffic("c", host.address, target="/", seconds=20, count=100, rate=0, concurrency=8)
 
 
 def _processes(host: hosts.Host) -> Iterator[Path]:
@@ -105,7 +132,7 @@ def refused_connections(host: hosts.Host) -> int:
 
 
 def play(
-    host: hosts.Host, several: clients.Clients, *, seconds: float, connections: int
+    host: hosts.Host, several: clients.Clients, *, seconds: float, rate: float = RATE
 ) -> dict[str, Any]:
     """The flood of incident D with a visitor beside it, and what it did to the host.
 
@@ -120,7 +147,7 @@ def play(
     with (
         clients.start_traffic(
             "d", host.address, clients=several, sources=attackers,
-            seconds=seconds, rate=0, concurrency=connections,
+            seconds=seconds, rate=rate, concurrency=100,
         ) as flood,
         clients.start_traffic(
             "latency", host.address, clients=several, sources=[visitor],
