@@ -73,6 +73,12 @@ class DatabaseServer:
         return (int(found[1]), int(found[2]), int(found[3])) if found else (0, 0, 0)
 
     @property
+    def foreign_keys(self) -> str:
+        """InnoDB's own list of foreign keys in the information schema."""
+        renamed = not self.is_mariadb and self.release >= (8, 0, 0)
+        return "INNODB_FOREIGN" if renamed else "INNODB_SYS_FOREIGN"
+
+    @property
     def data_directory(self) -> str:
         """Where the tables are."""
         return self.variables.get("datadir") or "/var/lib/mysql"

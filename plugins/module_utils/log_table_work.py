@@ -78,7 +78,7 @@ def work(client: Client, pid: int, request: Request) -> dict[str, Any]:
     tables = []
     changed = False
     for table in log_table_plan.large_tables(
-        client, request.large_rows, request.large_bytes, request.wanted
+        client, server.foreign_keys, request.large_rows, request.large_bytes, request.wanted
     ):
         one = _Work(client, server, table, request, deadline)
         tables.append(one.done(refusal))
@@ -192,7 +192,7 @@ class _Work:
         elif reason is None:
             reason = self._make_way(result)
             # A statement that was waited for may have made it: one of ours goes on without us.
-            if reason is None and log_table_plan.seen_again(self._client, table).index:
+            if reason is None and self._indexed_meanwhile():
                 result["index"] = "present"
                 return
             if reason is None:
@@ -204,6 +204,10 @@ class _Work:
         else:
             result["stopped"] = reason
         result["index"] = reason or "created"
+
+    def _indexed_meanwhile(self) -> bool:
+        keys = self._server.foreign_keys
+        return log_table_plan.seen_again(self._client, keys, self._table).index is not None
 
     def _would_wait(self, running: list[Running]) -> str | None:
         if not running or self._request.pace.kill:

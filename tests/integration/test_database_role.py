@@ -255,6 +255,14 @@ def test_what_is_in_the_way_is_a_sentence_and_nothing_is_deleted(filled: hosts.H
         "locks the table for everybody"
         in of(run(filled, state="indexed"), "wp_redirection_404")["index"]
     )
+    sql(filled, f"CREATE TRIGGER t BEFORE DELETE ON {AUDIT} FOR EACH ROW SET @x = 1;")
+    assert "A trigger" in of(run(filled))["stopped"]
+    sql(
+        filled,
+        f"DROP TRIGGER t; CREATE TABLE child (a bigint, FOREIGN KEY (a) REFERENCES {AUDIT} (id));",
+    )
+    assert "Rows of another table" in of(run(filled))["stopped"]
+    sql(filled, "DROP TABLE child;")
     sql(
         filled,
         "CREATE USER small@localhost IDENTIFIED BY 'right'; "
@@ -265,8 +273,12 @@ def test_what_is_in_the_way_is_a_sentence_and_nothing_is_deleted(filled: hosts.H
         *("sh", "-c", "umask 077; cat > /root/small.cnf"),
         stdin="[client]\nuser=small\npassword=right\n",
     )
-    refused = run(filled, credentials="/root/small.cnf")
-    assert "grant it SLAVE MONITOR" in refused["refusal"] and not refused["changed"]
+    refused = run(filled, credentials="/root/small.cnf")["msg"]
+    assert refused.startswith("The database server refuses the account in /root/small.cnf")
+    assert "PROCESS privilege" in refused and "\n" not in refused
+    sql(filled, "GRANT PROCESS ON *.* TO small@localhost;")
+    refusal = run(filled, credentials="/root/small.cnf")["refusal"]
+    assert "grant it SLAVE MONITOR" in refusal
     assert count(filled) == rows
 
 

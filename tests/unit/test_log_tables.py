@@ -135,7 +135,7 @@ def found(
     ]  # fmt: skip
     listed = rows(["blog", name, "InnoDB", "500000", "360000000", "350000000"])
     client: Any = Server(**{"TABLE_TYPE = 'BASE TABLE'": listed, "COLUMNS": rows(*described)})
-    return large_tables(client, 1, 1, ())
+    return large_tables(client, "INNODB_SYS_FOREIGN", 1, 1, ())
 
 
 @pytest.mark.parametrize(
@@ -239,6 +239,12 @@ def test_an_old_mysql_is_asked_in_its_own_words() -> None:
     client: Any = Server()
     no_writing(client, DatabaseServer({**MYSQL, "version": "5.7.44-log"}), allow_replica=False)
     assert client.asked == ["SHOW SLAVE STATUS"]
+
+
+def test_foreign_keys_are_read_where_the_server_lists_them() -> None:
+    assert server().foreign_keys == "INNODB_SYS_FOREIGN"
+    assert DatabaseServer(MYSQL).foreign_keys == "INNODB_FOREIGN"
+    assert DatabaseServer({**MYSQL, "version": "5.7.44"}).foreign_keys == "INNODB_SYS_FOREIGN"
 
 
 def test_statements_are_logged_by_row_where_the_server_can() -> None:
