@@ -36,6 +36,12 @@ from ansible_collections.wpward.wordpress.plugins.module_utils import (
     claims as claim_kinds,
 )
 from ansible_collections.wpward.wordpress.plugins.module_utils.budget import Budget
+from ansible_collections.wpward.wordpress.plugins.module_utils.journal import Journal
+from ansible_collections.wpward.wordpress.plugins.module_utils.journal_base import (
+    Refused,
+    sentence,
+)
+from ansible_collections.wpward.wordpress.plugins.module_utils.journal_runs import is_temporary
 from ansible_collections.wpward.wordpress.plugins.module_utils.log_time import iso
 from ansible_collections.wpward.wordpress.plugins.module_utils.problems import Problems
 from ansible_collections.wpward.wordpress.plugins.module_utils.processes import Process
@@ -90,6 +96,16 @@ def _traps(
     return found + xmlrpc_copies.find(web.sites)
 
 
+def _first_aid(problems: Problems) -> dict[str, Any] | None:
+    """What module contain keeps closed; None where nothing is."""
+    try:
+        held = [record for record in Journal().runs.expiring() if is_temporary(record)]
+    except (Refused, OSError) as error:
+        problems.add("journal_unread", f"wpward's own journal cannot be read: {sentence(error)}")
+        return None
+    return {"run": held[0]["run"], "until": held[0]["deadline"]} if held else None
+
+
 def _resolve(rows: Sequence[dict[str, Any]], deadline: float) -> None:
     """Add to each claim what the domain name system says of its examples."""
     claims = [
@@ -123,6 +139,7 @@ def collect(request: Request) -> dict[str, Any]:
         "since": iso(request.since),
         "host": host,
         **web.describe(),
+        "first_aid": _first_aid(problems),
         "processes": list(processes.describe(running)),
         "now": None,
         "traps": [],

@@ -627,6 +627,16 @@ evidence:
         has rules other than those of fail2ban or of this collection, else whichever is installed;
         null where none is. Whether the commands C(nft) and C(iptables) exist.
       type: dict
+    first_aid:
+      description: What M(wpward.wordpress.contain) keeps closed; null where it holds nothing.
+      type: dict
+      contains:
+        run:
+          description: The temporary run.
+          type: str
+        until:
+          description: When the host puts it back, in UTC.
+          type: str
     fail2ban:
       description: fail2ban; null where it is not installed.
       type: dict
@@ -795,7 +805,8 @@ evidence:
         V(log_format_mismatch), V(log_forgeable), V(log_truncated), V(log_time_budget),
         V(error_log_unread), V(errors_incomplete), V(kernel_log_incomplete), V(database_not_asked),
         V(database_unreachable), V(database_partial), V(packet_filter_unread),
-        V(fail2ban_unread), V(php_fpm_unknown), V(php_fpm_config_unread), V(part_failed).
+        V(fail2ban_unread), V(journal_unread), V(php_fpm_unknown), V(php_fpm_config_unread),
+        V(part_failed).
       type: list
       elements: dict
 """
