@@ -44,6 +44,8 @@ def _markdown(part: dom.AnyPart) -> str:
             return f"`{part.plugin.fqcn}`"
         case dom.CodePart() | dom.EnvVariablePart():
             return f"`{part.text if isinstance(part, dom.CodePart) else part.name}`"
+        case dom.BoldPart():
+            return f"**{part.text}**"
     raise ValueError(f"the reference uses markup that is not rendered yet: {part}")
 
 

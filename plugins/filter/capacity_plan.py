@@ -5,7 +5,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: capacity_plan
-version_added: 0.4.0
+version_added: 0.3.0
 author: The wpward maintainers
 short_description: Say which limits and numbers of workers suit a host
 description:

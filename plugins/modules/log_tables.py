@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: log_tables
 short_description: Index and purge the tables that WordPress plugins log to
-version_added: 0.4.0
+version_added: 0.3.0
 author:
   - The wpward maintainers (@wpward)
 description:

@@ -64,20 +64,20 @@ options:
     default: []
   capacity_plan:
     description: What the filter P(wpward.wordpress.capacity_plan#filter) made of the evidence.
-    version_added: 0.4.0
+    version_added: 0.3.0
     type: dict
     default: {}
   database_tables:
     description:
       - The tables that M(wpward.wordpress.log_tables) returned, of each call, one after the other.
         What they say about one table is put together.
-    version_added: 0.4.0
+    version_added: 0.3.0
     type: list
     elements: dict
     default: []
   recorder_plan:
     description: What the filter P(wpward.wordpress.recorder_plan#filter) made of the evidence.
-    version_added: 0.4.0
+    version_added: 0.3.0
     type: dict
     default: {}
 attributes:

@@ -17,6 +17,7 @@ from wpward.playbooks import CollectionNotFound, playbook
 
 _COMMANDS = {
     "probe": "read what happened on each server, change nothing",
+    "contain": "first aid: close XML-RPC on every virtual host, for a day at most",
     "harden": "close the hole, prove it, or put everything back",
     "verify": "prove over HTTP that the hole is shut and the site works",
     "rollback": "put back what wpward changed",
@@ -81,10 +82,10 @@ def _parser() -> argparse.ArgumentParser:
             metavar="NAME=VALUE",
             help="set a variable, as in ansible-playbook",
         )
-        if name in ("harden", "rollback"):
+        if name in ("contain", "harden", "rollback"):
             command.add_argument("--check", action="store_true", help="change nothing")
             command.add_argument("--diff", action="store_true", help="show what changes")
-        if name == "harden":
+        if name in ("contain", "harden"):
             command.add_argument(
                 "--trusted",
                 action="append",
