@@ -26,7 +26,7 @@ PLUGINS = 24
 """MiB that the site's plugins hold in each request."""
 RAISED = 200
 """Workers that the operator allows, as the error log advises."""
-SECONDS = 8.0
+SECONDS = 12.0
 NAME = "fd-httpd"
 
 
