@@ -30,6 +30,7 @@ class Display:
     def __init__(self, console: Console, every: bool) -> None:
         self._console = console
         self._every = every
+        self._began = time.monotonic()
         self._said: dict[str, tuple[str, float]] = {}
         self._live = (
             Live(
@@ -75,8 +76,13 @@ class Display:
             new = one.stage != stage
             if new:
                 said = now - _MORE + _FIRST
-            if (new and self._every) or now - said >= _MORE:
-                self._console.print(self._line(one, now), markup=False, highlight=False)
+            line = ""
+            if new and self._every:
+                line = f"{one.host}: {one.stage}, {one.since - self._began:.1f} s from the start"
+            elif now - said >= _MORE:
+                line = self._line(one, now)
+            if line:
+                self._console.print(line, markup=False, highlight=False)
                 said = now
             self._said[one.host] = (one.stage, said)
 

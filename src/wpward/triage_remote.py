@@ -63,6 +63,9 @@ def _write(descriptor: int, data: bytes) -> None:
 def _probe(library: str, request: dict[str, Any], marker: str, out: int) -> None:
     """Write the evidence, and before each of its parts the part's name."""
     evidence: Any = importlib.import_module(library + ".evidence")
+    # Only now: to start takes a third of a second of processor time, and where a flood takes all
+    # of it, that would become minutes.
+    importlib.import_module(library + ".courtesy").step_back()
 
     class Telling(evidence.Budget):  # type: ignore[misc]
         @contextlib.contextmanager
@@ -137,7 +140,6 @@ def run(given: dict[str, Any], marker: str) -> int:
     library, request = given["library"], given["request"]
     finder: Any = Library(given["sources"])
     sys.meta_path.insert(0, finder)
-    importlib.import_module(library + ".courtesy").step_back()
     # What a program or a module prints by mistake must not stand in the midst of the answer.
     out = os.dup(1)
     os.dup2(2, 1)

@@ -27,7 +27,10 @@ _PARTS = {
     "now": "reading load, memory and processes",
     "traps": "looking for traps in the configuration",
     "firewall": "reading the packet filter",
+    "fail2ban": "asking fail2ban",
     "database": "asking the database",
+    "capacity": "reading limits and workers",
+    "recorder": "reading what a recorder has kept",
     "errors": "reading error logs",
     "access": "reading access logs",
 }
