@@ -85,7 +85,13 @@ def _worker_memory(service: Service, memory: Sample) -> dict[str, int | None] | 
     sizes = memory.of({one.pid for one in workers})
     if not sizes["sampled"]:
         return None
-    return {"mean": sizes["pss_mean"], "max": sizes["pss_max"], "sampled": sizes["sampled"]}
+    return {
+        "mean": sizes["pss_mean"],
+        "max": sizes["pss_max"],
+        "private": sizes["private_mean"],
+        "shared": sizes["shared_total"],
+        "sampled": sizes["sampled"],
+    }
 
 
 def describe(

@@ -56,6 +56,8 @@ def _pool(config: Config, name: str, file: str, service: Service, memory: Sample
         "workers": len(workers),
         "pss_mean": sizes["pss_mean"],
         "pss_max": sizes["pss_max"],
+        "private": sizes["private_mean"],
+        "shared": sizes["shared_total"],
     }
 
 

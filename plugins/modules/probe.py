@@ -588,8 +588,10 @@ evidence:
               C(refusal) says why not. C(account) is the user of its workers, C(nofile) the lowest
               and highest soft limit of open files over all of its C(processes), C(worker_pss) the
               proportional set size of its C(workers) (of the database server, which has threads,
-              its own), C(memory_limit) the lowest memory limit that holds this service alone, and
-              C(dropin_directory) where systemd reads more settings of its C(unit).
+              its own), what each has for itself once it has worked (C(private)) and what all of
+              them share (C(shared)), C(memory_limit) the lowest memory limit that holds this
+              service alone, and C(dropin_directory) where systemd reads more settings of its
+              C(unit).
           type: list
           elements: dict
         nginx:
@@ -611,7 +613,8 @@ evidence:
               last word about its C(pools); null where there is no such place. C(process_max) is 0
               for no limit, C(test) the command line that tests the configuration.
             - Of a pool, null stands for what is not configured; C(memory_limit) is that of
-              php_admin_value. C(workers), C(pss_mean) and C(pss_max) are those of now.
+              php_admin_value. C(workers), C(pss_mean), C(pss_max), C(private) and C(shared)
+              are those of now.
           type: list
           elements: dict
         database:

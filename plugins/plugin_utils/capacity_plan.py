@@ -178,7 +178,7 @@ def _worker_row(one: Planned) -> dict[str, Any]:
 
 def _plan_front(plan: _Plan) -> None:
     """httpd where PHP runs elsewhere, and what nginx and it take."""
-    plan.predicted += plan.budget.nginx
+    plan.predicted += plan.budget.nginx + plan.budget.shared
     front = plan.budget.front
     if front is None:
         return

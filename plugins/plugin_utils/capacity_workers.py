@@ -24,13 +24,13 @@ Row = Mapping[str, Any]
 
 _MIB = 1 << 20
 
-SMALLEST = 8 * _MIB
-"""PSS below which no PHP worker is believed. One that has just been started has 2 MiB; after some
-requests for the bare pages of WordPress 6.1 it had 9 to 11 MiB among five workers of php-fpm 8.2,
-measured, and each plugin adds to that."""
+SMALLEST = 6 * _MIB
+"""What a PHP worker takes for itself at least. One that has just been started has hardly anything;
+after requests for the bare pages of WordPress 6.1, without a plugin, it had 4 to 5.3 MiB (PHP 8.2),
+and the kernel half a MiB for it."""
 
 _LARGEST_COUNTS = 0.8
-"""Workers grow towards the largest of them: most of that is what each has to be taken for."""
+"""Where the evidence only has the PSS: workers grow towards the largest of them."""
 
 _DATABASE_ITSELF = 64 * _MIB
 """What mariadbd takes beside its buffers: 87 MiB with little in them (PSS, MariaDB 10.11)."""
@@ -63,12 +63,14 @@ class Front:
 
 @dataclass
 class Budget:
-    """lines: the arithmetic, from the memory down to what is left for PHP's workers (bytes)."""
+    """lines: the arithmetic, from the memory down to what is left for PHP's workers (bytes).
+    shared: what those share with each other, however many there are."""
 
     lines: list[dict[str, Any]] = field(default_factory=list)
     left: int = 0
     front: Front | None = None
     nginx: int = 0
+    shared: int = 0
 
     def note(self, what: str, number: int, how: str) -> None:
         """A line of it."""
@@ -104,6 +106,7 @@ def make_budget(evidence: Row, settings: Settings) -> Budget:
     _take_database(budget, capacity)
     _take_nginx(budget, capacity)
     _take_front(budget, evidence)
+    _take_shared(budget, evidence)
     budget.left = max(budget.left, 0)
     budget.note("left for PHP workers", budget.left, "what remains")
     return budget
@@ -197,6 +200,20 @@ def _take_front(budget: Budget, evidence: Row) -> None:
     )
 
 
+def _take_shared(budget: Budget, evidence: Row) -> None:
+    capacity = evidence["capacity"]
+    sizes = [pool for master in capacity.get("php_fpm") or () for pool in master["pools"]]
+    if runs_php(evidence):
+        sizes.append(service_row(capacity, "httpd").get("worker_pss") or {})
+    budget.shared = sum(one.get("shared") or 0 for one in sizes)
+    if budget.shared:
+        budget.take(
+            "what PHP workers share",
+            budget.shared,
+            "program, libraries and opcache: in memory once, however many workers there are",
+        )
+
+
 def service_row(capacity: Row, service: str) -> Row:
     """The first of a service's rows; empty where it does not run."""
     return next((row for row in capacity["services"] if row["service"] == service), {})
@@ -211,7 +228,11 @@ def php_workers(evidence: Row, settings: Settings) -> list[Workers]:
         found.append(_of_httpd(capacity, settings, connection))
     for master in capacity.get("php_fpm") or ():
         row = _row_of(capacity, master["unit"])
-        known = [one["pss_mean"] for one in master["pools"] if one.get("pss_mean")]
+        known = [
+            {"mean": one["pss_mean"], "max": one["pss_max"], "private": one.get("private")}
+            for one in master["pools"]
+            if one.get("pss_mean")
+        ]
         fixed = _refusal(row) or _no_place(master)
         found += [
             Workers(
@@ -235,8 +256,7 @@ def php_workers(evidence: Row, settings: Settings) -> list[Workers]:
 def _of_httpd(capacity: Row, settings: Settings, connection: int) -> Workers:
     row = service_row(capacity, "httpd")
     httpd = capacity["httpd"]
-    pss = row.get("worker_pss") or {}
-    each = _believed(pss.get("mean"), pss.get("max"), SMALLEST)
+    each, how = _size_of(row.get("worker_pss") or {})
     return Workers(
         service="httpd",
         unit=row.get("unit"),
@@ -244,7 +264,7 @@ def _of_httpd(capacity: Row, settings: Settings, connection: int) -> Workers:
         setting="MaxRequestWorkers",
         current=httpd["effective"]["max_request_workers"],
         each=each,
-        how=_how(pss.get("mean"), pss.get("max"), each),
+        how=how,
         grown=max(each, _PHP_LIMIT) + connection,
         connection=connection,
         weight=settings.weight("httpd"),
@@ -277,24 +297,34 @@ def _no_place(master: Row) -> str:
     return f"{quote(master['config_path'])} includes no directory in which a file would come last"
 
 
-def _size_of_pool(pool: Row, known: Sequence[int], row: Row, connection: int) -> dict[str, Any]:
-    mean, largest = pool.get("pss_mean"), pool.get("pss_max")
-    where = ""
-    if not mean and known:
-        mean = largest = sum(known) // len(known)
-        where = "no worker of this pool runs now, so as in the other pools: "
-    elif not mean:
-        pss = row.get("worker_pss") or {}
-        mean, largest = pss.get("mean"), pss.get("max")
-    each = _believed(mean, largest, SMALLEST)
+def _size_of_pool(pool: Row, known: Sequence[Row], row: Row, connection: int) -> dict[str, Any]:
+    own = {"mean": pool.get("pss_mean"), "max": pool.get("pss_max"), "private": pool.get("private")}
+    if own["mean"]:
+        each, how = _size_of(own)
+    elif known:
+        # The largest of the others, as nothing tells which of them this one is like.
+        each, how = max(_size_of(one) for one in known)
+        how = f"no worker of this pool runs now, so as in another pool: {how}"
+    else:
+        each, how = _size_of(row.get("worker_pss") or {})
     limit = pool.get("memory_limit")
     if limit is None or limit <= 0:
         limit = _PHP_LIMIT
-    return {
-        "each": each,
-        "how": where + _how(mean, largest, each),
-        "grown": max(each, limit) + connection,
-    }
+    return {"each": each, "how": how, "grown": max(each, limit) + connection}
+
+
+def _size_of(measured: Row) -> tuple[int, str]:
+    """What one worker takes, in bytes, and how that was found."""
+    mean, largest, private = (measured.get(name) for name in ("mean", "max", "private"))
+    if private is None:
+        each = _believed(mean, largest, SMALLEST)
+        return each, _how(mean, largest, each)
+    if private < SMALLEST:
+        return SMALLEST, (
+            f"{size(private)} of its own: they have hardly worked yet, so the least that a PHP "
+            "worker has"
+        )
+    return private, "its own memory at its largest, on average of those that have worked"
 
 
 def _believed(mean: int | None, largest: int | None, least: int) -> int:

@@ -1,10 +1,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """How many PHP workers the memory of a host carries.
 
-The measure is the proportional set size (PSS) of the workers that run. A maximum that does not fit
-is lowered, whatever the log says about reaching it: workers that are swapped out or killed answer
-nobody. It is raised only where every worker would still fit had it grown to PHP's memory_limit, so
-that the small size of workers that have just been started makes no room that is not there.
+The measure is what a worker that runs has for itself; what all of them share is taken off before.
+A maximum that does not fit is lowered, whatever the log says about reaching it: workers that are
+swapped out or killed answer nobody. It is raised only where every worker would still fit had it
+grown to PHP's memory_limit, so that the small size of workers that have just been started makes no
+room that is not there.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ class Workers:
     """Workers of PHP with one maximum.
 
     service, unit, pool, setting: where that is set; pool is None for httpd itself. current: the
-    maximum now. each: PSS of one in bytes, and how that was found. grown: bytes of one at PHP's
-    memory_limit. connection: bytes of the database for the connection that each has. limit: bytes
-    that systemd allows the unit. processes: workers that php-fpm starts at most, whatever its pools
-    may have; 0 for any number. fixed: why the maximum cannot be changed; empty where it can.
+    maximum now. each: bytes that one more takes, and how that was found. grown: bytes of one at
+    PHP's memory_limit. connection: bytes of the database for the connection that each has. limit:
+    bytes that systemd allows the unit. processes: workers that php-fpm starts at most, whatever its
+    pools may have; 0 for any number. fixed: why the maximum cannot be changed; empty where it can.
     """
 
     service: str

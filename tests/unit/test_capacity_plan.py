@@ -177,16 +177,29 @@ def test_a_pool_at_rest_is_taken_for_like_the_others() -> None:
     idle = pool("idle", children=10, pm="ondemand", workers=0, pss_mean=None, pss_max=None)
     plan = capacity_plan(evidence(pool(children=10), idle))
     assert [one["each"] for one in plan["workers"]] == [40 * MIB, 40 * MIB]
-    assert "as in the other pools" in line(plan, "one worker of pool idle")["how"]
+    assert "as in another pool" in line(plan, "one worker of pool idle")["how"]
     alone = capacity_plan(evidence(idle))
-    assert alone["workers"][0]["each"] == 8 * MIB
+    assert alone["workers"][0]["each"] == 6 * MIB
 
 
 def test_workers_that_hardly_worked_are_not_believed() -> None:
     plan = capacity_plan(evidence(pool(children=200, pss=2), total=GIB))
-    assert plan["workers"][0]["each"] == 8 * MIB
-    assert plan["workers"][0]["after"] == 47
+    assert plan["workers"][0]["each"] == 6 * MIB
+    assert plan["workers"][0]["after"] == 58
     assert "hardly worked yet" in line(plan, "one worker")["how"]
+
+
+def test_what_workers_share_is_taken_off_once() -> None:
+    """Of workers that share much, many more fit than their PSS says while there are few."""
+    few = pool(children=25, pss=16, private=4 * MIB + 1, shared=24 * MIB)
+    plan = capacity_plan(evidence(few, total=GIB))
+    assert plan["workers"][0]["each"] == 6 * MIB
+    assert line(plan, "less what PHP workers share")["bytes"] == 24 * MIB
+    large = pool(children=25, pss=40, private=30 * MIB, shared=20 * MIB)
+    plan = capacity_plan(evidence(large, total=4 * GIB))
+    assert plan["workers"][0]["each"] == 30 * MIB
+    assert plan["predicted"]["bytes"] == 25 * 30 * MIB + 20 * MIB + 2 * 2 * MIB
+    assert line(plan, "one worker")["how"].startswith("its own memory at its largest")
 
 
 def test_the_largest_worker_counts() -> None:

@@ -119,7 +119,13 @@ def test_without_limits_the_host_is_the_limit(host: Host) -> None:
     assert found["cpus"] == 3.0
     assert (found["nginx"], found["httpd"], found["php_fpm"]) == (None, None, [])
     (row,) = found["services"]
-    assert row["worker_pss"] == {"mean": 4 * MIB, "max": 5 * MIB, "sampled": 2}
+    assert row["worker_pss"] == {
+        "mean": 4 * MIB,
+        "max": 5 * MIB,
+        "private": 0,
+        "shared": 8 * MIB,
+        "sampled": 2,
+    }
     assert row["memory_limit"] is None
 
 
@@ -213,6 +219,8 @@ def test_each_pool_has_its_own_workers(host: Host) -> None:
         "workers": 2,
         "pss_mean": 30 * MIB,
         "pss_max": 40 * MIB,
+        "private": 0,
+        "shared": 60 * MIB,
     }
     assert (pools[1]["max_children"], pools[1]["workers"]) == (3, 1)
     assert pools[1]["pss_max"] == 70 * MIB

@@ -44,9 +44,11 @@ def server(serve: Callable[[socket.socket], None]) -> Iterator[int]:
             one.close()
 
 
-def session(tmp_path: Path, port: int, timeout: float = 1.0) -> Session:
+def session(tmp_path: Path, port: int, timeout: float = 1.0, more: str = "") -> Session:
     config = tmp_path / "config"
-    config.write_text(f"Host *\n  UserKnownHostsFile {tmp_path}/known\n  IdentityAgent none\n")
+    config.write_text(
+        f"Host *\n  UserKnownHostsFile {tmp_path}/known\n  IdentityAgent none\n{more}"
+    )
     options = Options(Request(60, 1, 60), config, "a secret", timeout)
     return Session("blog", Place("127.0.0.1", "root", port), options)
 
@@ -83,6 +85,22 @@ def test_what_is_no_ssh_is_one_sentence(tmp_path: Path, monkeypatch: pytest.Monk
         result = session(tmp_path, port, 10).run()
     assert result.outcome == triage_session.UNREACHABLE
     assert result.failure.count("\n") == 0
+
+
+def test_what_a_proxy_command_says_is_not_lost(tmp_path: Path) -> None:
+    more = '  ProxyCommand sh -c "echo no way to %h >&2"\n'
+    result = session(tmp_path, 22, 10, more).run()
+    assert result.failure == (
+        "blog: its ProxyCommand leads to no SSH (no way to 127.0.0.1); run it by hand."
+    )
+
+
+def test_a_proxy_command_that_waits_is_ended_with_the_time(tmp_path: Path) -> None:
+    more = f"  ProxyCommand sh -c 'echo $$ > {tmp_path}/pid; exec sleep 60'\n"
+    result = session(tmp_path, 22, 1, more).run()
+    assert result.failure.startswith("blog: no answer within 1 s")
+    pid = (tmp_path / "pid").read_text().strip()
+    assert not Path(f"/proc/{pid}").exists()
 
 
 def test_ending_a_session_ends_its_wait(tmp_path: Path) -> None:

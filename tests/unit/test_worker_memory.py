@@ -13,6 +13,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils import processes,
 from ansible_collections.wpward.wordpress.plugins.module_utils.processes import Process
 from ansible_collections.wpward.wordpress.plugins.module_utils.worker_memory import (
     MAX_SAMPLE,
+    Memory,
     Sample,
 )
 
@@ -29,7 +30,9 @@ def proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def _add(proc: Path, pid: int, resident: int, pss: int | None) -> None:
+def _add(
+    proc: Path, pid: int, resident: int, pss: int | None, private: int = 0, freed: int = 0
+) -> None:
     base = proc / str(pid)
     base.mkdir()
     (base / "statm").write_text(f"90000 {resident // _PAGE} 800 1 0 1 0\n")
@@ -37,6 +40,11 @@ def _add(proc: Path, pid: int, resident: int, pss: int | None) -> None:
         (base / "smaps_rollup").write_text(
             "5500-7fff ---p 0 00:00 0 [rollup]\n"
             f"Rss: 1 kB\nPss:  {pss // 1024} kB\nPss_Dirty: 9 kB\n"
+            f"Private_Clean: 0 kB\nPrivate_Dirty: {private // 1024} kB\nSwapPss: 0 kB\n"
+        )
+        (base / "status").write_text(
+            f"Name:\tphp\nVmHWM:\t {(resident + freed) // 1024} kB\n"
+            f"VmRSS:\t {resident // 1024} kB\n"
         )
 
 
@@ -67,6 +75,8 @@ def test_each_service_by_itself(proc: Path) -> None:
             "pss_total": 80 << 20,
             "pss_mean": 40 << 20,
             "pss_max": 60 << 20,
+            "private_mean": 0,
+            "shared_total": 80 << 20,
             "sampled": 2,
         },
         {
@@ -75,6 +85,8 @@ def test_each_service_by_itself(proc: Path) -> None:
             "pss_total": 590 << 20,
             "pss_mean": 590 << 20,
             "pss_max": 590 << 20,
+            "private_mean": 0,
+            "shared_total": 590 << 20,
             "sampled": 1,
         },
     ]
@@ -111,6 +123,8 @@ def test_a_kernel_without_rollup_counts_only(proc: Path) -> None:
             "pss_total": None,
             "pss_mean": None,
             "pss_max": None,
+            "private_mean": None,
+            "shared_total": None,
             "sampled": 0,
         }
     ]
@@ -122,12 +136,12 @@ def test_a_process_that_hangs_does_not_hold_the_probe(
     _add(proc, 10, 80 << 20, 40 << 20)
     _add(proc, 11, 40 << 20, 20 << 20)
 
-    def proportional(pid: int) -> int | None:
+    def memory_of(pid: int) -> Memory | None:
         if pid == 11:
             time.sleep(4)
-        return 40 << 20
+        return Memory(40 << 20, 0, 0)
 
-    monkeypatch.setattr(worker_memory, "proportional", proportional)
+    monkeypatch.setattr(worker_memory, "memory_of", memory_of)
     began = time.monotonic()
     sample = Sample([_process(10), _process(11)])
     complete = sample.read(began + 0.1)
@@ -162,8 +176,28 @@ def test_of_each_pool_some_are_asked(proc: Path) -> None:
         "pss_total": 30 << 20,
         "pss_mean": 30 << 20,
         "pss_max": 30 << 20,
+        "private_mean": 0,
+        "shared_total": 30 << 20,
         "sampled": 1,
     }
     large = sample.of(set(range(100, 399)))
     assert (large["pss_mean"], large["sampled"]) == (10 << 20, MAX_SAMPLE // 2)
     assert sample.of(set())["pss_total"] is None
+
+
+def test_what_each_has_for_itself_and_what_all_share(proc: Path) -> None:
+    # The first has not worked yet, the third has given memory back since its largest request.
+    _add(proc, 10, 12 << 20, 8 << 20, private=1 << 20)
+    _add(proc, 11, 60 << 20, 37 << 20, private=30 << 20)
+    _add(proc, 12, 50 << 20, 27 << 20, private=20 << 20, freed=12 << 20)
+    (row,) = _rows([_process(10), _process(11), _process(12)])
+    assert row["private_mean"] == 31 << 20
+    assert row["shared_total"] == (8 + 37 + 27 - 1 - 30 - 20) << 20
+
+
+def test_what_is_swapped_out_is_a_processs_own(proc: Path) -> None:
+    _add(proc, 10, 12 << 20, 8 << 20, private=4 << 20)
+    path = proc / "10" / "smaps_rollup"
+    path.write_text(path.read_text().replace("SwapPss: 0 kB", f"SwapPss: {40 << 10} kB"))
+    (row,) = _rows([_process(10)])
+    assert row["private_mean"] == 44 << 20
