@@ -287,6 +287,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
+    if options.timeout <= options.budget:
+        print(
+            f"wpward: --timeout is {options.timeout:g} and --budget {options.budget:g}; the "
+            "probe has to end before the wait for it does.",
+            file=sys.stderr,
+        )
+        return 1
     try:
         password = getpass.getpass("sudo password: ") if options.ask_become_pass else None
         triage = Triage(options, password)

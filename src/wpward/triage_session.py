@@ -142,7 +142,7 @@ class Session:
             connection.close()
 
     def run(self) -> Result:
-        """Do it; never raises but for what is wrong with this program."""
+        """Do it. Whatever goes wrong is in the result, or the other hosts' answers would be lost."""
         began = time.monotonic()
         timer = threading.Timer(self._options.timeout, self.end, ("time over",))
         timer.daemon = True
@@ -153,6 +153,9 @@ class Session:
             result = Result(self.host, UNREACHABLE, self._sentence(error))
         except Failed as error:
             result = Result(self.host, FAILED, self._sentence(error))
+        except Exception as error:
+            why = f"triage itself failed ({type(error).__name__}: {error}); please report it."
+            result = Result(self.host, FAILED, f"{self.host}: {why}")
         finally:
             timer.cancel()
             if self._connection is not None:

@@ -7,8 +7,10 @@ a Connection closes it when the time is over, and that ends every wait in it.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import logging
+import os
 import shlex
 import socket
 import subprocess
@@ -19,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import paramiko
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import sentence
 from paramiko.agent import AgentSSH
 
 from wpward.triage_config import Place, Settings, settings
@@ -29,6 +32,8 @@ _KEEPALIVE = 10
 _JUMPS = 8
 _TRIES = 4
 _PAUSE = 2.0
+_PUBLIC = ("ssh-", "ecdsa-", "sk-")
+_MOST_SAID = 4096
 # It would write tracebacks of its own to standard error.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 logging.getLogger("paramiko").propagate = False
@@ -61,6 +66,7 @@ class Connection:
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._open: list[Any] = []
+        self._program: _Program | None = None
         self.settings = settings(where, config)
 
     def login(self) -> Any:
@@ -104,7 +110,13 @@ class Connection:
             except (paramiko.SSHException, EOFError, OSError) as error:
                 # sshd drops who comes while too many others are logging in, as under a flood.
                 greeted = bool(transport.remote_version)
-                if greeted or self._closed.is_set() or attempt == _TRIES or to.proxy_command:
+                if to.proxy_command and self._program and not greeted:
+                    said = self._program.said()
+                    raise Unreachable(
+                        f"its ProxyCommand leads to no SSH ({said or _reason(error)}); run it by "
+                        "hand."
+                    ) from error
+                if greeted or self._closed.is_set() or attempt == _TRIES:
                     raise Unreachable(_handshake_failed(to, greeted, error)) from error
                 transport.close()
                 self._tell(f"waiting for {to.host} to take connections again")
@@ -144,10 +156,11 @@ class Connection:
                 ["/bin/sh", "-c", f"exec {command}"],
                 stdin=theirs.fileno(),
                 stdout=theirs.fileno(),
-                stderr=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
                 start_new_session=True,
             )
-        self._keep(_Program(program))
+        self._program = _Program(program)
+        self._keep(self._program)
         return ours
 
     def _dial(self, to: Settings) -> socket.socket:
@@ -160,14 +173,13 @@ class Connection:
             ) from error
         why = ""
         for number, (family, kind, protocol, _name, address) in enumerate(found):
-            dialled = self._keep(socket.socket(family, kind, protocol))
-            # One address that drops everything must not use up the others' time.
-            dialled.settimeout(self._left() / (len(found) - number))
             try:
+                dialled = self._keep(socket.socket(family, kind, protocol))
+                # One address that drops everything must not use up the others' time.
+                dialled.settimeout(self._left() / (len(found) - number))
                 dialled.connect(address)
             except OSError as error:
                 why = _reason(error)
-                dialled.close()
                 continue
             dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return dialled  # type: ignore[no-any-return]
@@ -258,6 +270,19 @@ class _Program:
         self._program.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._program.wait(1)
+        if self._program.stderr:
+            self._program.stderr.close()
+
+    def said(self) -> str:
+        """The last line that it wrote to standard error; empty where there is none."""
+        assert self._program.stderr
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._program.wait(1)
+        with contextlib.suppress(OSError, ValueError):
+            os.set_blocking(self._program.stderr.fileno(), False)
+            text = os.read(self._program.stderr.fileno(), _MOST_SAID).decode("utf-8", "replace")
+            return sentence((text.strip().splitlines() or [""])[-1])
+        return ""
 
 
 def _algorithm(kind: str) -> str:
@@ -288,11 +313,14 @@ def _handshake_failed(to: Settings, greeted: bool, error: Exception) -> str:
 
 
 def _public(path: Path) -> bytes | None:
-    """The blob of the public half beside a private key."""
-    try:
-        return paramiko.pkey.PublicBlob.from_file(f"{path}.pub").key_blob  # type: ignore[no-any-return]
-    except (OSError, ValueError):
-        return None
+    """The blob of the public half beside a private key, or of a public key that stands for one that
+    only the agent holds."""
+    for file in (f"{path}.pub", str(path)):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            words = Path(file).read_text("ascii").split()
+            if words[0].startswith(_PUBLIC):
+                return base64.b64decode(words[1], validate=True)
+    return None
 
 
 def _keys(to: Settings, opened: contextlib.ExitStack, unusable: list[str]) -> Iterator[Any]:
@@ -313,7 +341,7 @@ def _keys(to: Settings, opened: contextlib.ExitStack, unusable: list[str]) -> It
         yield from (key for key in held if key.asbytes() not in named)
     in_agent = {key.asbytes() for key in held}
     for path in to.identities:
-        if not path.exists() or _public(path) in in_agent:
+        if not path.exists() or path.suffix == ".pub" or _public(path) in in_agent:
             continue
         try:
             key = paramiko.PKey.from_path(path)

@@ -113,6 +113,7 @@ def test_evidence_that_cannot_be_kept_is_still_shown(
         ["blog", "--since", "soon"],
         ["blog", "--budget", "0"],
         ["blog", "--timeout", "1"],
+        ["blog", "--timeout", "20", "--budget", "20"],
         ["--", "-x"],
     ],
 )
