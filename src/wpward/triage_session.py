@@ -142,7 +142,7 @@ class Session:
             connection.close()
 
     def run(self) -> Result:
-        """Do it. Whatever goes wrong is in the result, or the other hosts' answers would be lost."""
+        """Do it. Whatever goes wrong is in the result, or the others' answers would be lost."""
         began = time.monotonic()
         timer = threading.Timer(self._options.timeout, self.end, ("time over",))
         timer.daemon = True
