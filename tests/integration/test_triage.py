@@ -292,7 +292,7 @@ def test_a_strained_host_gives_what_it_has_read_in_time(operator: Operator) -> N
         run = operator.triage("--budget", "0.5", "web")
     assert run.code & 16, run.errors
     (document,) = run.saved.values()
-    parts = {one["part"]: one["complete"] for one in document["evidence"]["budget"]}
-    assert not parts["access"]
-    assert document["evidence"]["now"]["load"]
-    assert re.search(r"^missing .*access", run.output, re.MULTILINE), run.output
+    evidence = document["evidence"]
+    assert not all(log["complete"] for log in evidence["logs"])
+    assert evidence["now"]["load"]
+    assert "\nmissing " in run.output
