@@ -52,7 +52,7 @@ def _pool(config: Config, name: str, file: str, service: Service, memory: Sample
         **text,
         **{key: config.number(name, entry) for key, entry in _NUMBERS.items()},
         "request_terminate_timeout": config.seconds(name, "request_terminate_timeout"),
-        "memory_limit": config.value(name, "php_admin_value", "memory_limit"),
+        "memory_limit": config.size(name, "php_admin_value", "memory_limit"),
         "workers": len(workers),
         "pss_mean": sizes["pss_mean"],
         "pss_max": sizes["pss_max"],

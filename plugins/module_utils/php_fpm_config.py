@@ -48,6 +48,8 @@ _PIECE = re.compile(
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _TIME = re.compile(r"([0-9]{1,9})\s*([smhd]?)$")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_SIZE = re.compile(r"(-?[0-9]{1,15})\s*([KMGkmg]?)$")
+_SHIFTS = {"": 0, "k": 10, "m": 20, "g": 30}
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,11 @@ class Config:
         """The same as a time in seconds."""
         match = _TIME.match(self.value(pool, name) or "")
         return int(match.group(1)) * _SECONDS[match.group(2)] if match else None
+
+    def size(self, pool: str | None, name: str, key: str) -> int | None:
+        """``name[key]`` as a number of bytes, in PHP's shorthand (128M); -1 for no limit."""
+        match = _SIZE.match(self.value(pool, name, key) or "")
+        return int(match.group(1)) << _SHIFTS[match.group(2).lower()] if match else None
 
 
 def _value(text: str, variables: Mapping[str, str]) -> str | None:

@@ -174,6 +174,7 @@ def test_capacity_is_what_the_servers_say_of_themselves(
         if name != "global"
     }
     assert [pool["name"] for pool in fpm["pools"]] == list(truth) == ["www", "Shop"]
+    assert [pool["memory_limit"] for pool in fpm["pools"]] == [96 << 20, None]
     # What is not configured has the value that php-fpm has for it.
     for field, entry, unset in [
         ("user", "user", None),
@@ -186,7 +187,6 @@ def test_capacity_is_what_the_servers_say_of_themselves(
         ("backlog", "listen.backlog", "-1"),
         ("rlimit_files", "rlimit_files", "0"),
         ("request_terminate_timeout", "request_terminate_timeout", "0"),
-        ("memory_limit", "php_admin_value[memory_limit]", None),
     ]:
         for pool in fpm["pools"]:
             expected = truth[pool["name"]].get(entry)

@@ -215,7 +215,7 @@ def test_each_pool_has_its_own_workers(host: Host) -> None:
         "backlog": 511,
         "rlimit_files": None,
         "request_terminate_timeout": 120,
-        "memory_limit": "256M",
+        "memory_limit": 256 * MIB,
         "workers": 2,
         "pss_mean": 30 * MIB,
         "pss_max": 40 * MIB,

@@ -87,6 +87,16 @@ def test_numbers_and_times(
     assert config.seconds("www", "x") == seconds
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("128M", 128 << 20), ("1g", 1 << 30), ("64 k", 64 << 10), ("4096", 4096), ("-1", -1)]
+    + [(odd, None) for odd in ("M", "1T", "E_ALL", "0x10", "1.5G")],
+)
+def test_sizes_in_phps_shorthand(text: str, expected: int | None, tmp_path: Path) -> None:
+    config = read(f"[www]\nphp_admin_value[memory_limit] = {text}\n", tmp_path)
+    assert config.size("www", "php_admin_value", "memory_limit") == expected
+
+
 def test_a_section_that_comes_again_continues_the_pool(tmp_path: Path) -> None:
     config = read(
         POOL + "[other]\npm.max_children = 2\n[WWW] ; again\npm.max_children = 7\n"
@@ -97,7 +107,7 @@ def test_a_section_that_comes_again_continues_the_pool(tmp_path: Path) -> None:
     assert list(config.pools) == ["www", "other"]
     assert config.number("www", "pm.max_children") == 7
     assert config.number("other", "pm.max_children") == 2
-    assert config.value("www", "php_admin_value", "memory_limit") == "256M"
+    assert config.size("www", "php_admin_value", "memory_limit") == 256 << 20
     assert config.value("www", "php_admin_value", "upload") == "8M"
     assert config.value("www", "php_admin_value") is None
     assert config.number(None, "process.max") == 30
