@@ -69,6 +69,7 @@ def test_everything_at_once_still_fits() -> None:
     )
     way = Way("blog.example", "deploy", 2222, Path("/etc/ssh/some where"), True)
     plan = make_plan(document)
+    plan["findings"] *= 6
     lines = verdict(way, document, plan, REPORT)
     assert sum(-(-len(line) // WIDTH) for line in lines) < HEIGHT, "\n".join(lines)
     text = "\n".join(lines)
