@@ -1,0 +1,119 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""First aid on real hosts: every virtual host closed, the sites untouched, gone by itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible_collections.wpward.wordpress.plugins.module_utils.http_client import Request, fetch
+from testbed import hosts, podman
+
+MakeHost = Callable[..., hosts.Host]
+Tree = Callable[[hosts.Host], str]
+CALL = b"<?xml version='1.0'?><methodCall><methodName>system.listMethods</methodName></methodCall>"
+SPELLINGS = ("/xmlrpc.php", "//xmlrpc.php", "/xmlrpc%2ephp", "/%78mlrpc.php", "/x/../xmlrpc.php")
+# As an operator has it: a part of the site behind a password, except for everybody.
+OWN_PASSWORD = "satisfy any;\\n    allow all;\\n    auth_basic staff;"
+# A site that works with first aid, and no more without it once the web server refuses requests.
+BREAKS_WHEN_HARDENED = """<?php
+if (file_exists('/etc/nginx/conf.d/wpward.conf')
+        && !file_exists('/etc/nginx/conf.d/wpward-contain.conf')) {
+    http_response_code(500);
+    exit('broken');
+}
+"""
+
+
+def inside(host: hosts.Host, *argv: str, stdin: str | None = None) -> str:
+    output: str = podman.execute(host.container, list(argv), stdin=stdin)
+    return output
+
+
+def status(host: hosts.Host, target: str, name: str = "blog.example", port: int = 80) -> int:
+    request = Request(
+        address=host.address, port=port, host=name, target=target, method="POST", body=CALL
+    )
+    return int(fetch(request, 10.0).status)
+
+
+def page(host: hosts.Host, name: str = "blog.example") -> int:
+    return int(fetch(Request(address=host.address, port=80, host=name, target="/"), 10.0).status)
+
+
+@pytest.fixture(scope="module")
+def nginx(make_host: MakeHost) -> hosts.Host:
+    return make_host("contain-nginx", vhosts=["second", "pathinfo"])
+
+
+def test_nginx_closes_every_virtual_host_and_a_second_time_changes_nothing(
+    nginx: hosts.Host, playbook: Any, tree: Tree
+) -> None:
+    edit = f"sed -i '0,/server_name/s//{OWN_PASSWORD}\\n    server_name/' "
+    inside(nginx, "sh", "-ec", f"{edit} /etc/nginx/sites-available/second; nginx -s reload")
+    before = tree(nginx)
+    assert status(nginx, "/xmlrpc.php") == status(nginx, "/xmlrpc.php", "second.example") == 200
+
+    assert playbook(nginx, "contain").proven().changed(nginx.name) == 1
+    assert [status(nginx, target) for target in SPELLINGS] == [401] * len(SPELLINGS)
+    assert status(nginx, "/xmlrpc.php/x", "pathinfo.example", 8081) == 401
+    # Its own satisfy lets everybody past a password, so there the file is taken away.
+    assert status(nginx, "/xmlrpc.php", "second.example") == 404
+    assert page(nginx) == page(nginx, "second.example") == 200
+    assert "temporary" in inside(nginx, "python3", "/var/lib/wpward/rollback.py", "status")
+
+    assert playbook(nginx, "contain").proven().changed(nginx.name) == 0
+    inside(nginx, "python3", "/var/lib/wpward/rollback.py", "rollback", "--role", "contain")
+    assert tree(nginx) == before
+    assert status(nginx, "/xmlrpc.php") == status(nginx, "/xmlrpc.php", "second.example") == 200
+
+
+def test_harden_replaces_it_and_gives_it_again_where_it_fails(
+    nginx: hosts.Host, playbook: Any
+) -> None:
+    plugin = "/var/www/blog/wp-content/mu-plugins/breaks.php"
+    inside(nginx, "sh", "-c", f'mkdir -p "$(dirname {plugin})"; cat > {plugin}', stdin="")
+    inside(nginx, "sh", "-c", f"cat > {plugin}", stdin=BREAKS_WHEN_HARDENED)
+    playbook(nginx, "contain").proven()
+    failed = playbook(nginx, "harden")
+    assert failed.code != 0
+    assert failed.reports[nginx.name]["outcome"] == "rolled_back", failed.output
+    assert status(nginx, "/xmlrpc.php") == 401, "the host is open after a run that failed"
+
+    inside(nginx, "rm", plugin)
+    done = playbook(nginx, "harden").proven()
+    assert done.reports[nginx.name]["outcome"] == "confirmed"
+    assert done.reports[nginx.name]["evidence"]["first_aid"]["run"].startswith("contain-")
+    assert status(nginx, "/xmlrpc.php") == 403
+    assert inside(nginx, "find", "/etc/nginx", "-name", "*contain*") == ""
+
+
+def test_httpd_excepts_who_is_trusted_and_it_ends_by_itself(
+    make_host: MakeHost, playbook: Any, tree: Tree
+) -> None:
+    host = make_host("contain-httpd", web="httpd", vhosts=["second"])
+    before = tree(host)
+    own = str(
+        fetch(Request(address=host.address, port=80, host="blog.example", target="/"), 10).source
+    )
+    began = time.monotonic()
+    playbook(host, "contain", wpward_trusted=[own], wpward_contain_seconds=60).proven()
+    assert status(host, "/xmlrpc.php") == 200
+    local = "curl -s -o /dev/null -w %{http_code} -X POST -H 'Host: %s' http://127.0.0.1/xmlrpc.php"
+    for name in ("blog.example", "second.example"):
+        assert inside(host, "sh", "-c", local.replace("%s", name)) == "403"
+    assert page(host) == 200
+    while tree(host) != before:
+        assert time.monotonic() - began < 120, "first aid did not end"
+        time.sleep(3)
+    assert time.monotonic() - began >= 59
+    assert inside(host, "sh", "-c", local.replace("%s", "blog.example")) == "200"
+    assert inside(host, "find", "/etc/systemd/system", "-name", "wpward*") == ""
+
+
+def test_bad_input_is_one_sentence(nginx: hosts.Host, playbook: Any) -> None:
+    run = playbook(nginx, "contain", wpward_contain_seconds=5)
+    assert run.code != 0
+    assert "seconds is 5; take 60 to 86400." in run.output
