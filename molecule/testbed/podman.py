@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from testbed.constants import LABEL
-from testbed.shell import TestbedError, run
+from testbed.shell import TestbedError, cache_dir, run
 
 CAP_SYS_RESOURCE = 24
 IPv4 = ipaddress.IPv4Address
@@ -52,7 +52,9 @@ def podman(
 ) -> str:
     """Run podman and return its standard output without the trailing newline."""
     argv = ["podman", *runtime_arguments(), *arguments]
-    return (run(argv, check=check, timeout=timeout, log=log).stdout or "").rstrip("\n")
+    # conmon leaves a file called oom where podman was started, once a container lacked memory.
+    done = run(argv, check=check, timeout=timeout, log=log, cwd=cache_dir())
+    return (done.stdout or "").rstrip("\n")
 
 
 def succeeds(*arguments: str) -> bool:

@@ -31,6 +31,7 @@ def run(
     timeout: float = 600,
     log: Path | None = None,
     check: bool = True,
+    cwd: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a program and return its output.
 
@@ -40,13 +41,14 @@ def run(
     try:
         if log is None:
             result = subprocess.run(
-                argv, input=stdin, capture_output=True, text=True, timeout=timeout, check=False
-            )
+                argv, input=stdin, capture_output=True, text=True, timeout=timeout, check=False,
+                cwd=cwd,
+            )  # fmt: skip
         else:
             with log.open("w") as sink:
                 result = subprocess.run(
                     argv, input=stdin, stdout=sink, stderr=subprocess.STDOUT, text=True,
-                    timeout=timeout, check=False,
+                    timeout=timeout, check=False, cwd=cwd,
                 )  # fmt: skip
     except FileNotFoundError:
         raise TestbedError(
