@@ -76,11 +76,9 @@ def capacity_plan(evidence: Row, settings: Any = None) -> dict[str, Any]:
             _Plan(), "The evidence is of a probe that did not look at limits; probe again."
         )
     if not evidence["capacity"]:
-        return _describe(
-            _Plan(),
-            "Neither nginx, httpd, php-fpm nor a database runs here, so that nothing could be "
-            "measured; start them and run again.",
-        )
+        # A probe that ran out of time is no reason to undo what the other roles did.
+        nothing = "Nothing was measured of nginx, httpd, php-fpm or a database here, so that limits"
+        return _describe(_Plan(notes=[f"{nothing} and workers were left alone; run again."]), "")
     plan = _Plan()
     if checked.workers:
         _plan_workers(evidence, checked, plan)

@@ -64,7 +64,12 @@ def test_workers_can_be_left_alone() -> None:
 
 def test_evidence_without_the_part_is_refused() -> None:
     assert "probe again" in capacity_plan({})["refusal"]
-    assert "start them and run again" in capacity_plan({"capacity": None})["refusal"]
+
+
+def test_a_probe_without_time_leaves_limits_alone() -> None:
+    plan = capacity_plan({"capacity": None})
+    assert (plan["refusal"], plan["services"], plan["workers"]) == ("", [], [])
+    assert "left alone; run again" in plan["notes"][0]
 
 
 def test_a_bare_host_is_no_error() -> None:
