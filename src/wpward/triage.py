@@ -13,6 +13,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ansible_collections.wpward.wordpress.plugins.module_utils.policy import (
+    PolicyError,
+    parse_trusted,
+)
 from ansible_collections.wpward.wordpress.plugins.plugin_utils import report_directory
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import (
     AFTERMATH,
@@ -34,13 +38,15 @@ from wpward.logs import beginning
 from wpward.triage_config import ConfigError, Place, place
 from wpward.triage_display import Display
 from wpward.triage_session import ANSWERED, FAILED, UNREACHABLE, Options, Result, Session
-from wpward.triage_verdict import Way, commands, complete, verdict
+from wpward.triage_verdict import Way, commands, complete, first_aid_said, verdict
 
 SIDE_BY_SIDE = 32
 INTERRUPTED = 130
 _BITS = {FAILED: 2, UNREACHABLE: 4}
 _ATTACKED = 8
 _INCOMPLETE = 16
+_NOT_CONTAINED = 32
+FIRST_AID_SECONDS = 24 * 3600
 _STYLES = {"attack": "bold red", "aftermath": "yellow", "probing": "yellow", "quiet": "green"}
 _REFRESH = 0.25
 _ENDING = 5.0
@@ -59,13 +65,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="wpward triage",
         description="Ask hosts over SSH what is happening to them, in one round trip each, and say "
-        "so on one screen. Nothing is changed there and nothing is left behind; Ansible is not "
-        "needed. Hosts are reached as ssh reaches them: ~/.ssh/config, agent, known_hosts, jump "
-        "hosts.",
+        "so on one screen. Nothing is changed there and nothing is left behind, unless --contain "
+        "says so; Ansible is not needed. Hosts are reached as ssh reaches them: ~/.ssh/config, "
+        "agent, known_hosts, jump hosts.",
         epilog="Exit code: 0 all hosts answered and none is under attack or suffers from one; 1 "
         "bad usage; 130 interrupted. Otherwise the sum of: 2 a host could not be probed, 4 a host "
         "could not be reached, 8 a host is under attack or suffers from one that is over, 16 a "
-        "host's evidence is incomplete.",
+        "host's evidence is incomplete, 32 first aid was asked for and does not hold somewhere.",
     )
     parser.add_argument("hosts", nargs="+", metavar="HOST", help="[USER@]HOST or [USER@]HOST:PORT")
     parser.add_argument("-u", "--user", help="log in as this user")
@@ -75,6 +81,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "-F", "--ssh-config", type=Path, metavar="FILE", help="read this instead of ~/.ssh/config"
+    )
+    parser.add_argument(
+        "--contain",
+        action="store_true",
+        help="first aid before all else: close XML-RPC on every virtual host, for a day; "
+        "`wpward contain` does the same, `wpward harden` replaces it",
+    )
+    parser.add_argument(
+        "--trusted",
+        action="append",
+        default=[],
+        metavar="CIDR",
+        help="with --contain: keep XML-RPC open for this address or network (repeat for more)",
     )
     parser.add_argument(
         "--since",
@@ -117,6 +136,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def holds(first_aid: dict[str, Any] | None) -> bool:
+    """Whether XML-RPC is closed on all of a host."""
+    return first_aid is not None and not first_aid.get("failure") and not first_aid.get("open")
+
+
 class Triage:
     """One run over all hosts."""
 
@@ -131,6 +155,8 @@ class Triage:
             budget=options.budget,
             seconds=options.timeout,
             database_credentials=options.database_credentials,
+            contain=FIRST_AID_SECONDS if options.contain else 0,
+            trusted=tuple(str(network) for network in parse_trusted(options.trusted)),
         )
         given = Options(request, options.ssh_config, password, options.timeout)
         self._places = {host: self._place(host) for host in dict.fromkeys(options.hosts)}
@@ -182,6 +208,7 @@ class Triage:
             "verdict": None,
             "complete": False,
             "evidence_file": None,
+            "first_aid": result.first_aid,
             "commands": [],
             "plan": None,
         }
@@ -191,6 +218,9 @@ class Triage:
                 self._err.print(Text(f"{host} said: {visible(line)}"))
         if result.evidence is not None:
             self._judge(host, result.evidence, row, running)
+        elif result.first_aid is not None:
+            # What was closed stays closed, whatever became of the probe.
+            self._err.print(Text(f"{host}: {visible(first_aid_said(result.first_aid))}"))
         if row["failure"]:
             self._err.print(Text(f"wpward: {visible(row['failure'])}"))
 
@@ -224,12 +254,12 @@ class Triage:
         row |= {
             "verdict": plan["verdict"],
             "complete": complete(evidence),
-            "commands": commands(way, plan),
+            "commands": commands(way, plan, self._options.contain),
             "plan": plan,
         }
         if not self._options.json:
             report = row["evidence_file"] or "not kept"
-            first, *lines = verdict(way, evidence, plan, report)
+            first, *lines = verdict(way, evidence, plan, report, row["first_aid"])
             self._out.print(Text(first, style=_STYLES.get(plan["verdict"], "")))
             self._out.print(Text("\n".join([*lines, ""])))
 
@@ -274,6 +304,8 @@ class Triage:
                 code |= _ATTACKED
             if row["outcome"] == ANSWERED and not row["complete"]:
                 code |= _INCOMPLETE
+            if self._options.contain and not holds(row["first_aid"]):
+                code |= _NOT_CONTAINED
         return code
 
 
@@ -287,6 +319,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
+    if options.trusted and not options.contain:
+        print("wpward: --trusted says nothing without --contain.", file=sys.stderr)
+        return 1
     if options.timeout <= options.budget:
         print(
             f"wpward: --timeout is {options.timeout:g} and --budget {options.budget:g}; the "
@@ -297,7 +332,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         password = getpass.getpass("sudo password: ") if options.ask_become_pass else None
         triage = Triage(options, password)
-    except (ConfigError, LogsError) as error:
+    except (ConfigError, LogsError, PolicyError) as error:
         print(f"wpward: {error}", file=sys.stderr)
         return 1
     except (EOFError, KeyboardInterrupt):

@@ -8,6 +8,7 @@ its programs the moment that nobody waits for the answer any more: sshd does not
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import ctypes
 import importlib
@@ -20,7 +21,7 @@ import sys
 import time
 import zlib
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 _SUBREAPER = 36
 _GRACE = 5.0
@@ -44,6 +45,10 @@ class Library:
             return importlib.util.spec_from_loader(name, loader, is_package=package)
         return None
 
+    def get_source(self, name: str) -> str:
+        """For the journal, which puts its rollback program together from its own modules."""
+        return self._sources[name]
+
     def create_module(self, spec: Any) -> None:
         return None
 
@@ -58,6 +63,22 @@ def _write(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def _contain(library: str, request: dict[str, Any], marker: str, out: int) -> None:
+    """Close XML-RPC, and write what came of it."""
+    first_aid: Any = importlib.import_module(library + ".containment_apply")
+    base: Any = importlib.import_module(library + ".journal_base")
+    journal: Any = importlib.import_module(library + ".journal")
+    try:
+        done = first_aid.contain(
+            journal.Journal(), first_aid.servers_of_host(), request["trusted"], request["contain"]
+        )
+        told = {name: done[name] for name in ("run", "until", "ways", "notes", "open")}
+    except (base.Refused, OSError) as error:
+        told = {"failure": base.sentence(error)}
+    packed = base64.b64encode(json.dumps(told).encode("ascii"))
+    _write(out, f"{marker} contained ".encode("ascii") + packed + b"\n")
 
 
 def _probe(library: str, request: dict[str, Any], marker: str, out: int) -> None:
@@ -135,6 +156,27 @@ def _wait(pid: int, ended: int, seconds: float) -> int:
             return TIME_OVER
 
 
+def _in_child(name: str, work: Callable[[], None], *unused: int) -> int:
+    """Do it in another process; its id. ``unused``: descriptors that it must not hold."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        for descriptor in unused:
+            os.close(descriptor)
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, _STDIN)
+        work()
+        code = 0
+    except BaseException as error:
+        sys.stderr.write(f"{name} failed: {type(error).__name__}: {error}\n")
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
 def run(given: dict[str, Any], marker: str) -> int:
     """Do what ``given`` says; return the exit code."""
     library, request = given["library"], given["request"]
@@ -144,22 +186,11 @@ def run(given: dict[str, Any], marker: str) -> int:
     out = os.dup(1)
     os.dup2(2, 1)
     ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
+    if request["contain"]:
+        # A lost connection must not end it half-way, so that nothing but its end is waited for.
+        os.waitpid(_in_child("First aid", lambda: _contain(library, request, marker, out)), 0)
     ended, held = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            os.close(ended)
-            null = os.open(os.devnull, os.O_RDONLY)
-            os.dup2(null, _STDIN)
-            _probe(library, request, marker, out)
-            code = 0
-        except BaseException as error:
-            sys.stderr.write(f"The probe failed: {type(error).__name__}: {error}\n")
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
+    pid = _in_child("The probe", lambda: _probe(library, request, marker, out), ended)
     os.close(held)
     # Or the client would still be waiting for the end of the answer.
     os.close(out)

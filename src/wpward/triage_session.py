@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import secrets
 import threading
@@ -53,13 +54,15 @@ class Options:
 
 @dataclass
 class Result:
-    """What came of a host. ``failure``: one sentence, empty where it answered. ``said``: what the
-    host wrote to standard error."""
+    """What came of a host. ``failure``: one sentence, empty where it answered. ``first_aid``: what
+    came of that, with ``failure`` in it where nothing could be closed; None where it was not asked
+    for or the host did not come to it. ``said``: what the host wrote to standard error."""
 
     host: str
     outcome: str
     failure: str = ""
     evidence: dict[str, Any] | None = None
+    first_aid: dict[str, Any] | None = None
     seconds: float = 0.0
     said: str = ""
 
@@ -76,6 +79,7 @@ class _Answer:
         self.part = ""
         self.noise = b""
         self.packed: bytes | None = None
+        self.first_aid: dict[str, Any] | None = None
 
     def take(self, data: bytes) -> None:
         """Take a piece of it. Raises Failed where it cannot be what was asked for."""
@@ -97,10 +101,19 @@ class _Answer:
             self.python = value
         elif kind == "part":
             self.part = value
+        elif kind == "contained":
+            self._note_first_aid(value)
         elif kind == "evidence":
             if not value.isdecimal() or int(value) > _MOST_EVIDENCE:
                 raise Failed(f"its answer has the impossible length {value}; try again.")
             self._size = int(value)
+
+    def _note_first_aid(self, value: str) -> None:
+        try:
+            told = json.loads(base64.b64decode(value, validate=True))
+        except (ValueError, RecursionError) as error:
+            raise Failed(f"what it says of first aid cannot be read ({error}).") from error
+        self.first_aid = told if isinstance(told, dict) else {"failure": "no word of it"}
 
     def evidence(self) -> dict[str, Any]:
         """Raises Failed where the answer is none."""
@@ -130,6 +143,7 @@ class Session:
         self._prompt = f"{self._marker}-password"
         self._said = b""
         self._connection: Connection | None = None
+        self._first_aid: dict[str, Any] | None = None
         self._lock = threading.Lock()
         self._ended = ""
 
@@ -160,6 +174,7 @@ class Session:
             timer.cancel()
             if self._connection is not None:
                 self._connection.close()
+        result.first_aid = self._first_aid
         result.seconds = time.monotonic() - began
         result.said = self._words()
         return result
@@ -228,8 +243,12 @@ class Session:
                 channel.settimeout(None)
                 channel.sendall(triage_stream.stream(self._options.request))
                 channel.settimeout(_POLL)
-                self._tell("waiting for the probe to start")
+                aid = self._options.request.contain
+                self._tell("closing XML-RPC" if aid else "waiting for the probe to start")
                 sent = True
+            if answer.first_aid is not None and self._first_aid is None:
+                self._first_aid = answer.first_aid
+                self._tell("XML-RPC is seen to; waiting for the probe to start")
             if answer.part:
                 self._tell(_PARTS.get(answer.part, "reading the configuration"))
         if answer.packed is None:

@@ -21,7 +21,8 @@ from importlib.resources import files
 from wpward import triage_remote
 
 LIBRARY = "ansible_collections.wpward.wordpress.plugins.module_utils"
-_ROOTS = ("courtesy", "evidence")
+_PROBE = ("courtesy", "evidence")
+_FIRST_AID = ("containment_apply",)
 
 NO_PYTHON = 72
 NO_SUDO = 73
@@ -60,12 +61,16 @@ _BODY = re.compile(r"^(?:def|class|@)", re.MULTILINE)
 @dataclass(frozen=True)
 class Request:
     """What the host is asked for. ``back``: seconds back from now in which the logs are counted.
-    ``budget``: seconds for the probe. ``seconds``: when it is ended in any case."""
+    ``budget``: seconds for the probe. ``seconds``: when it is ended in any case. ``contain``:
+    seconds for which XML-RPC is closed first, 0 for not at all; ``trusted``: networks for which it
+    stays open."""
 
     back: int
     budget: float
     seconds: float
     database_credentials: str | None = None
+    contain: int = 0
+    trusted: tuple[str, ...] = ()
 
 
 def _imported(source: str) -> Iterator[str]:
@@ -80,15 +85,18 @@ def _imported(source: str) -> Iterator[str]:
 
 
 @cache
-def sources() -> dict[str, str]:
+def sources(first_aid: bool = False) -> dict[str, str]:
     """The modules that the probe needs, found by following imports: full name -> source.
+
+    Args:
+        first_aid: with those that first aid needs.
 
     Raises:
         ModuleNotFoundError: the collection is not installed beside this program.
     """
     folder = files(LIBRARY)
     found: dict[str, str] = {}
-    wanted = list(_ROOTS)
+    wanted = [*_PROBE, *(_FIRST_AID if first_aid else ())]
     while wanted:
         name = wanted.pop()
         if f"{LIBRARY}.{name}" not in found:
@@ -104,7 +112,7 @@ def stream(request: Request) -> bytes:
     given = {
         "runner": inspect.getsource(triage_remote),
         "library": LIBRARY,
-        "sources": sources(),
+        "sources": sources(request.contain > 0),
         "request": asdict(request),
     }
     packed = zlib.compress(json.dumps(given).encode("ascii"), 9)

@@ -73,11 +73,16 @@ class Way:
 
 
 def verdict(
-    way: Way, evidence: Mapping[str, Any], plan: Mapping[str, Any], report: str
+    way: Way,
+    evidence: Mapping[str, Any],
+    plan: Mapping[str, Any],
+    report: str,
+    first_aid: Mapping[str, Any] | None = None,
 ) -> list[str]:
     """At most HEIGHT - 1 lines of WIDTH columns, so that a prompt still fits below.
 
-    ``report``: where the whole of it is.
+    ``report``: where the whole of it is. ``first_aid``: what came of that, None where it was not
+    asked for.
     """
     findings = plan["findings"]
     missing = _missing(evidence)
@@ -85,6 +90,8 @@ def verdict(
     unsure = not complete(evidence) and plan["verdict"] not in (ATTACK, AFTERMATH)
     headline = _UNSURE if unsure else _HEADLINES[plan["verdict"]]
     lines = [_cut(f"{way.host}: {headline}")]
+    if first_aid is not None:
+        lines += _block("first", first_aid_said(first_aid), 3)
     lines += _block("what", _what(findings), 4)
     worst = _worst(evidence, findings)
     if worst is not None:
@@ -92,7 +99,7 @@ def verdict(
         lines += _block("since", _since(worst, evidence), 1)
     lines += _rows("burns", list(_burns(evidence)), 5)
     last = _block("missing", missing, 2)
-    last += _rows("next", list(_next(way, plan)), 3)
+    last += _rows("next", list(_next(way, plan, first_aid is not None)), 5)
     last += [f"{'report':{_LABEL}}{report}"]
     room = HEIGHT - 1 - _height(lines) - _height(last)
     also = [f"{one['severity']}: {one['title']}" for one in findings[1:]]
@@ -111,9 +118,23 @@ def _blinding(problem: Mapping[str, Any]) -> bool:
     return problem["id"].startswith("log_") or problem["id"] in _BLIND
 
 
-def commands(way: Way, plan: Mapping[str, Any]) -> list[str]:
-    """The command lines to go on with."""
-    return [line for line in _next(way, plan) if line.startswith("wpward ")]
+def commands(way: Way, plan: Mapping[str, Any], aided: bool) -> list[str]:
+    """The command lines to go on with. ``aided``: whether first aid was asked for."""
+    return [line for line in _next(way, plan, aided) if line.startswith("wpward ")]
+
+
+def first_aid_said(first_aid: Mapping[str, Any]) -> str:
+    """What came of first aid, in a sentence or two."""
+    if first_aid.get("failure"):
+        return f"first aid FAILED, nothing was changed: {quote(first_aid['failure'])}"
+    by = ", ".join(quote(way) for way in first_aid.get("ways") or ())
+    said = f"aid: XML-RPC is closed by {by} until {quote(first_aid.get('until'))}."
+    still = first_aid.get("open") or ()
+    if still:
+        said = f"aid holds, but STILL OPEN: {quote(still[0])}" + (
+            f" (and {len(still) - 1} more)" if len(still) > 1 else ""
+        )
+    return " ".join([said, *(quote(note) for note in first_aid.get("notes") or ())])
 
 
 def _height(lines: Sequence[str]) -> int:
@@ -270,8 +291,15 @@ def _missing(evidence: Mapping[str, Any]) -> str:
     return "; ".join(said)
 
 
-def _next(way: Way, plan: Mapping[str, Any]) -> Iterator[str]:
+def _next(way: Way, plan: Mapping[str, Any], aided: bool) -> Iterator[str]:
     planned = [one for one in plan["remedies"] if one["automated"]]
+    attacked = plan["verdict"] == ATTACK and any(
+        one["id"].startswith("xmlrpc_") for one in plan["findings"]
+    )
+    # First aid would cut Jetpack off; to harden does not.
+    if attacked and not aided and not _needs_jetpack(plan):
+        yield "to close XML-RPC within seconds, for a day:"
+        yield _contain(way)
     if planned:
         roles = ", ".join(one["role"] for one in planned)
         yield f"to apply {roles}:"
@@ -283,6 +311,21 @@ def _next(way: Way, plan: Mapping[str, Any]) -> Iterator[str]:
         yield "nothing to do"
 
 
+def _needs_jetpack(plan: Mapping[str, Any]) -> bool:
+    return any(
+        one["id"] == "xmlrpc_needed" and "jetpack" in one["message"].lower()
+        for one in plan["findings"]
+    )
+
+
+def _contain(way: Way) -> str:
+    words = ["wpward", "triage", "--contain"]
+    words += ["-p", str(way.port)] if way.port else []
+    words += ["-K"] if way.ask_password else []
+    words += ["-F", str(way.config)] if way.config else []
+    return shlex.join([*words, f"{way.user}@{way.host}" if way.user else way.host])
+
+
 def _harden(way: Way, plan: Mapping[str, Any]) -> str:
     words = ["wpward", "harden", "-i", f"{way.host},"]
     words += ["-u", way.user] if way.user else []
@@ -292,10 +335,7 @@ def _harden(way: Way, plan: Mapping[str, Any]) -> str:
         variables["ansible_port"] = way.port
     if way.config:
         variables["ansible_ssh_common_args"] = shlex.join(["-F", str(way.config.absolute())])
-    if any(
-        one["id"] == "xmlrpc_needed" and "jetpack" in one["message"].lower()
-        for one in plan["findings"]
-    ):
+    if _needs_jetpack(plan):
         # It would stop working, and its networks are known.
         variables |= {
             "wpward_trusted_services": ["jetpack"],

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.wpward.wordpress.plugins.module_utils.http_client import Request, fetch
 from testbed import hosts, podman, strain
 
 from .conftest import BIN, MakeHost, Playbook
@@ -296,3 +297,21 @@ def test_a_strained_host_gives_what_it_has_read_in_time(operator: Operator) -> N
     assert not all(log["complete"] for log in evidence["logs"])
     assert evidence["now"]["load"]
     assert "\nmissing " in run.output
+
+
+def test_first_aid_comes_in_the_same_session_and_before_the_probe(operator: Operator) -> None:
+    home = Request(operator.web.address, 80, "blog.example", "/xmlrpc.php", method="POST")
+    assert fetch(home, 10.0).status == 200
+    sessions = "journalctl -u ssh -o cat | grep -c 'session opened for user deploy'"
+    before = int(podman.execute(operator.web.container, ["sh", "-c", sessions]))
+    run = operator.triage("--contain", "-u", "deploy", "web")
+    assert not run.code & 32, run.output + run.errors
+    assert int(podman.execute(operator.web.container, ["sh", "-c", sessions])) == before + 1
+    assert "XML-RPC is closed by nginx until" in " ".join(run.output.split())
+    assert run.saved["web"]["evidence"]["first_aid"]["run"].startswith("contain-")
+    assert fetch(home, 10.0).status == 401
+    again = operator.triage("--contain", "--json", "-u", "deploy", "web")
+    (told,) = json.loads(again.output)["hosts"]
+    assert told["first_aid"]["run"] == run.saved["web"]["evidence"]["first_aid"]["run"]
+    podman.execute(operator.web.container, ["python3", "/var/lib/wpward/rollback.py", "rollback"])
+    assert fetch(home, 10.0).status == 200

@@ -81,7 +81,9 @@ def test_json_is_all_that_standard_output_gets(capsys: pytest.CaptureFixture[str
     told = json.loads(capsys.readouterr().out)
     by_host = {one["host"]: one for one in told["hosts"]}
     assert by_host["attacked"]["verdict"] == by_host["attacked"]["plan"]["verdict"] == "attack"
-    assert by_host["attacked"]["commands"][0].startswith("wpward harden -i attacked,")
+    aid, harden = by_host["attacked"]["commands"]
+    assert aid == "wpward triage --contain attacked"
+    assert harden.startswith("wpward harden -i attacked,")
     document = json.loads(Path(by_host["attacked"]["evidence_file"]).read_text())
     assert document["evidence"] == ANSWERS["attacked"].evidence
     assert by_host["away"]["outcome"] == "unreachable"

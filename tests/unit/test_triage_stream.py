@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import ast
+import base64
+import dataclasses
 import json
 import os
 import shlex
@@ -12,6 +14,7 @@ import sys
 import time
 import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,8 +57,19 @@ def test_the_command_line_suits_any_login_shell() -> None:
         assert not set("'!\n") & set(text)
 
 
+def test_first_aid_comes_with_what_it_needs_only_where_it_is_asked_for() -> None:
+    aided = {name.rpartition(".")[2] for name in triage_stream.sources(first_aid=True)}
+    assert {"containment", "transaction_apply", "http_judge", "journal_program"} <= aided - names()
+    asked = dataclasses.replace(REQUEST, contain=60, trusted=("192.0.2.7/32",))
+    assert triage_stream.stream(asked) != triage_stream.stream(REQUEST)
+
+
 def start(
-    tmp_path: Path, program: str, seconds: float = 60, sources: dict[str, str] | None = None
+    tmp_path: Path,
+    program: str,
+    seconds: float = 60,
+    sources: dict[str, str] | None = None,
+    **request: Any,
 ) -> subprocess.Popen[bytes]:
     """The runner as a host starts it, with a library whose evidence is `program`."""
     library = "some.where"
@@ -67,7 +81,15 @@ def start(
             f"{library}.courtesy": "import os\ndef step_back(): os.nice(5)",
             f"{library}.evidence": program,
         },
-        "request": {"back": 60, "budget": 1, "seconds": seconds, "database_credentials": None},
+        "request": {
+            "back": 60,
+            "budget": 1,
+            "seconds": seconds,
+            "database_credentials": None,
+            "contain": 0,
+            "trusted": [],
+            **request,
+        },
     }
     packed = zlib.compress(json.dumps(given).encode())
     process = subprocess.Popen(
@@ -113,6 +135,64 @@ def test_parts_and_evidence_come_back_and_stray_output_does_not(tmp_path: Path) 
     assert process.stdout.read() == b""
     assert b"a stray line" in process.stderr.read()
     assert list(tmp_path.iterdir()) == []
+
+
+FIRST_AID = """
+import time
+def servers_of_host():
+    return "the host"
+def contain(journal, evidence, trusted, seconds):
+    assert (journal, evidence, trusted, seconds) == ("the journal", "the host", ["192.0.2.7"], 60)
+    {}
+    return dict.fromkeys(["run", "until", "ways", "notes", "open", "diff"], "x")
+"""
+
+
+def first_aid(tmp_path: Path, does: str) -> subprocess.Popen[bytes]:
+    sources = {
+        "some.where.courtesy": "def step_back(): pass",
+        "some.where.evidence": EVIDENCE.format("pass"),
+        "some.where.containment_apply": FIRST_AID.format(does),
+        "some.where.journal": "def Journal(): return 'the journal'",
+        "some.where.journal_base": "class Refused(Exception): pass\nsentence = str",
+    }
+    return start(tmp_path, "", sources=sources, contain=60, trusted=["192.0.2.7"])
+
+
+@pytest.mark.parametrize(
+    ("does", "told"),
+    [
+        ("pass", dict.fromkeys(("run", "until", "ways", "notes", "open"), "x")),
+        (
+            "from some.where import journal_base; raise journal_base.Refused('no')",
+            {"failure": "no"},
+        ),
+        ("raise OSError(28, 'full')", {"failure": "[Errno 28] full"}),
+    ],
+)
+def test_first_aid_is_told_before_the_probe_begins(
+    tmp_path: Path, does: str, told: dict[str, str]
+) -> None:
+    process = first_aid(tmp_path, does)
+    assert process.stdout
+    process.stdout.readline()
+    mark, kind, value = process.stdout.readline().split()
+    assert (mark, kind) == (b"MARK", b"contained")
+    assert json.loads(base64.b64decode(value)) == told
+    assert process.stdout.readline() == b"MARK part now\n"
+    process.stdout.read()
+    assert process.wait(10) == 0
+
+
+def test_a_connection_that_is_lost_does_not_end_first_aid_half_way(tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    process = first_aid(tmp_path, f"time.sleep(1); open({str(done)!r}, 'w').close()")
+    assert process.stdin and process.stdout
+    process.stdout.readline()
+    process.stdin.close()
+    process.stdout.close()
+    process.wait(10)
+    assert done.exists()
 
 
 def alive(pid: int) -> bool:

@@ -87,7 +87,9 @@ def test_quiet_is_not_claimed_where_something_was_not_read() -> None:
 def test_the_command_line_reaches_the_same_host_and_is_one_that_wpward_takes() -> None:
     plan = make_plan(evidence(*FLOOD))
     way = Way("blog.example", "deploy", 2222, Path("/etc/ssh/some where"), True)
-    (line,) = commands(way, plan)
+    aid, line = commands(way, plan, aided=False)
+    assert aid == "wpward triage --contain -p 2222 -K -F '/etc/ssh/some where' deploy@blog.example"
+    assert commands(way, plan, aided=True) == [line]
     words = shlex.split(line)
     assert words[:6] == ["wpward", "harden", "-i", "blog.example,", "-u", "deploy"]
     options = cli._parser().parse_args(words[1:])
@@ -99,9 +101,32 @@ def test_the_command_line_reaches_the_same_host_and_is_one_that_wpward_takes() -
     }
 
 
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (
+            {"run": "contain-1", "until": "2026-11-23T22:41:09Z", "ways": ["nginx"], "open": []},
+            "aid: XML-RPC is closed by nginx until 2026-11-23T22:41:09Z.",
+        ),
+        (
+            {"ways": ["httpd"], "open": ["POST /xmlrpc.php came back with 200.", "x"]},
+            "aid holds, but STILL OPEN: POST /xmlrpc.php came back with 200. (and 1 more)",
+        ),
+        ({"failure": "No WordPress was found."}, "FAILED, nothing was changed: No WordPress was"),
+    ],
+)
+def test_what_came_of_first_aid_stands_on_the_screen(told: dict[str, Any], expected: str) -> None:
+    document = evidence(*FLOOD)
+    lines = verdict(Way("blog.example"), document, make_plan(document), "x.json", told)
+    text = " ".join(" ".join(lines).split())
+    assert expected in text
+    assert len(lines) < HEIGHT and all(len(line) <= WIDTH for line in lines[:3])
+    assert "wpward triage --contain" not in text
+
+
 def test_who_needs_jetpack_keeps_it() -> None:
     document = CASES["low_and_slow_beneath_jetpack"].make()
-    (line,) = commands(Way("blog.example"), make_plan(document))
+    (line,) = commands(Way("blog.example"), make_plan(document), aided=False)
     assert '"wpward_trusted_services": ["jetpack"]' in line
 
 
