@@ -161,8 +161,11 @@ class Journal:
     def arm(self, seconds: int) -> None:
         """Start the dead man's timer anew, for a run that has ``seconds`` left, or for another that
         has less; raises `Refused`, OSError."""
-        left = [math.ceil(seconds_left(record)) + 1 for record in self.runs.expiring()]
-        self.timer.arm(min([seconds, *left]))
+        expiring = self.runs.expiring()
+        left = [math.ceil(seconds_left(record)) + 1 for record in expiring]
+        # What is temporary ends by the clock, however often the host is started anew.
+        ends = [float(one["deadline_epoch"]) for one in expiring if is_temporary(one)]
+        self.timer.arm(min([seconds, *left]), min(ends, default=None))
 
     # --- undoing ---
 

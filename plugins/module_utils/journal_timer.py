@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from typing import Protocol
 
 from ansible_collections.wpward.wordpress.plugins.module_utils.journal_base import (
@@ -36,8 +37,9 @@ class Timer(Protocol):
     def require(self) -> None:
         """Raise `Refused` on a host that cannot have the timer."""
 
-    def arm(self, seconds: int) -> None:
-        """Let `Journal.expire` run in ``seconds``, counted anew; raises `Refused`."""
+    def arm(self, seconds: int, until: float | None = None) -> None:
+        """Let `Journal.expire` run in ``seconds``, counted anew, also from a reboot on; and when
+        the clock says ``until`` (seconds since the epoch). Raises `Refused`."""
 
     def disarm(self) -> None:
         """Stop the timer and remove every trace of it; nothing to do is no error."""
@@ -53,6 +55,7 @@ class SystemdTimer:
         self,
         directory: str = STATE_DIRECTORY,
         units: str = "/etc/systemd/system",
+        stamps: str = "/var/lib/systemd/timers",
         interpreter: str = sys.executable,
     ) -> None:
         self._directory = directory
@@ -60,6 +63,7 @@ class SystemdTimer:
         self._service = os.path.join(units, _UNIT + ".service")
         self._timer = os.path.join(units, _UNIT + ".timer")
         self._wanted = os.path.join(units, "timers.target.wants", _UNIT + ".timer")
+        self._stamp = os.path.join(stamps, f"stamp-{_UNIT}.timer")
 
     def require(self) -> None:
         """Raise `Refused` unless the host runs systemd."""
@@ -69,8 +73,13 @@ class SystemdTimer:
                 "needs; nothing was changed."
             )
 
-    def arm(self, seconds: int) -> None:
-        """Let the timer fire in ``seconds``, counted anew; raises `Refused`, OSError."""
+    def arm(self, seconds: int, until: float | None = None) -> None:
+        """Let the timer fire in ``seconds`` and at ``until``; raises `Refused`, OSError."""
+        calendar = ""
+        if until is not None:
+            at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(until + 1))
+            # Persistent: it may have passed while the host was down.
+            calendar = f"OnCalendar={at}\nPersistent=true\n"
         service = (
             f"{_HEADER}[Unit]\nDescription=Roll back an unconfirmed wpward run\n"
             f"RequiresMountsFor={self._directory}\n\n"
@@ -81,7 +90,7 @@ class SystemdTimer:
         timer = (
             f"{_HEADER}[Unit]\nDescription=Roll back a wpward run unless it is confirmed\n"
             "StartLimitIntervalSec=0\n\n"
-            f"[Timer]\nOnActiveSec={seconds}s\nAccuracySec=1s\n\n"
+            f"[Timer]\nOnActiveSec={seconds}s\nAccuracySec=1s\n{calendar}\n"
             "[Install]\nWantedBy=timers.target\n"
         )
         changed = not os.path.islink(self._wanted)
@@ -99,7 +108,7 @@ class SystemdTimer:
         The service itself is never stopped: it may be the one that runs this.
         """
         leftovers = [temporary_name(path) for path in (self._service, self._timer)]
-        traces = [self._wanted, self._timer, self._service, *leftovers]
+        traces = [self._wanted, self._timer, self._service, *leftovers, self._stamp]
         present = [path for path in traces if os.path.lexists(path)]
         if not present:
             return

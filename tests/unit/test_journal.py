@@ -505,6 +505,20 @@ def test_the_timer_is_set_for_whichever_ends_first(scene: Scene) -> None:
     assert armed_for(scene) <= 40
 
 
+def test_first_aid_ends_by_the_clock_and_what_waits_does_not(scene: Scene) -> None:
+    first_aid(scene)
+    record = scene.journal.runs.load("aid")
+    assert record is not None
+    at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(record["deadline_epoch"] + 1))
+    timer = scene.units / "wpward-deadman.timer"
+    assert f"OnCalendar={at}\nPersistent=true\n" in timer.read_text()
+    change(scene, "nginx.conf", "hardened")
+    assert f"OnCalendar={at}\n" in timer.read_text(), "it still ends when it was meant to"
+    roll_back(scene)
+    change(scene, "nginx.conf", "hardened", run="run2")
+    assert "OnCalendar" not in timer.read_text()
+
+
 def test_first_aid_ends_and_the_rest_goes_on(scene: Scene) -> None:
     before = scene.tree()
     first_aid(scene)

@@ -23,7 +23,7 @@ class UnitFiles(SystemdTimer):
     """The real timer's files, on a host whose systemd only counts what it is told."""
 
     def __init__(self, scene: Scene) -> None:
-        super().__init__(str(scene.state), units=str(scene.units))
+        super().__init__(str(scene.state), units=str(scene.units), stamps=str(scene.units))
         self.calls: list[str] = []
 
     def _booted(self) -> bool:
