@@ -619,8 +619,8 @@ def test_a_directory_that_came_meanwhile_keeps_its_mode(
 ) -> None:
     original = scene.journal.timer.arm
 
-    def and_meanwhile(seconds: int) -> None:
-        original(seconds)
+    def and_meanwhile(*when: Any) -> None:
+        original(*when)
         if not (scene.root / "new").exists():
             (scene.root / "new").mkdir(mode=0o700)
 

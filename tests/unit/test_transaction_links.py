@@ -279,8 +279,8 @@ def test_a_link_of_somebody_at_the_very_moment(
 ) -> None:
     arm = scene.timer.arm
 
-    def and_meanwhile(seconds: int) -> None:
-        arm(seconds)
+    def and_meanwhile(*when: Any) -> None:
+        arm(*when)
         if not (scene.root / "x").is_symlink():
             (scene.root / "x").symlink_to("theirs")
 
