@@ -38,6 +38,8 @@ bench: $(VENV)/ready ## Measure every figure that the README quotes
 	$(PY) bench/scan.py
 	$(PY) bench/probe.py
 	$(PY) bench/bans.py
+	$(PY) bench/capacity.py
+	$(PY) bench/database.py
 
 bypass: $(VENV)/ready ## Ask every form of every request on every layout, and write docs/bypass.md
 	$(PY) bench/bypass.py
