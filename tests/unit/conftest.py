@@ -42,6 +42,7 @@ collect_ignore = (
         "test_recorder_plan.py",
         "test_report_directory.py",
         "test_report_role.py",
+        "test_runbook.py",
         "test_service_networks.py",
         "test_shared_bans.py",
         "test_shared_bans_role.py",
