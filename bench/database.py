@@ -21,28 +21,16 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "molecule"))
 
-from testbed import clients, hosts, podman  # noqa: E402
+from testbed import audit_table, clients, hosts, podman  # noqa: E402
 
 ROUNDS = 3
 WINDOW = 4.0
 PLAYBOOK = ROOT / "tests" / "integration" / "database" / "apply.yml"
-TABLE = "wp_aiowps_audit_log"
+TABLE = audit_table.NAME
 # Sixty days of failed logins, as All-In-One Security writes them.
 FILL = f"""
 DROP TABLE IF EXISTS {TABLE};
-CREATE TABLE {TABLE} (
-  id bigint(20) NOT NULL AUTO_INCREMENT PRIMARY KEY,
-  network_id bigint(20) NOT NULL DEFAULT 0,
-  site_id bigint(20) NOT NULL DEFAULT 0,
-  username varchar(60) NOT NULL DEFAULT '',
-  ip varchar(45) NOT NULL DEFAULT '',
-  level varchar(25) NOT NULL DEFAULT '',
-  event_type varchar(25) NOT NULL DEFAULT '',
-  details text NOT NULL,
-  stacktrace text NOT NULL,
-  created int(11) NOT NULL DEFAULT 0,
-  country_code varchar(50) DEFAULT ''
-) ENGINE=InnoDB;
+{audit_table.LAYOUT}
 INSERT INTO {TABLE} (username, ip, level, event_type, details, stacktrace, created)
 SELECT 'alice', CONCAT('198.51.100.', seq MOD 251), 'warning', 'failed_login',
        '{{"failed_login":{{"imported":false,"username":"alice","known":true}}}}',

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from testbed import clients, hosts, podman
+from testbed import audit_table, clients, hosts, podman
 
 NGINX_VHOST = Path(hosts.__file__).parent / "nginx" / "blog"
 SLOW_PAGE = "/slow.php"
@@ -111,24 +111,11 @@ def exhaust_nginx_by_its_loop(host: hosts.Host) -> None:
     reload_nginx(host)
 
 
-# The layout of All-In-One Security's audit log; its "created" has no index.
-AUDIT_TABLE = """
-CREATE TABLE wp_aiowps_audit_log (
-  id bigint(20) NOT NULL AUTO_INCREMENT PRIMARY KEY,
-  network_id bigint(20) NOT NULL DEFAULT 0,
-  site_id bigint(20) NOT NULL DEFAULT 0,
-  username varchar(60) NOT NULL DEFAULT '',
-  ip varchar(45) NOT NULL DEFAULT '',
-  level varchar(25) NOT NULL DEFAULT '',
-  event_type varchar(25) NOT NULL DEFAULT '',
-  details text NOT NULL,
-  stacktrace text NOT NULL,
-  created int(11) NOT NULL DEFAULT 0,
-  country_code varchar(50) DEFAULT ''
-) ENGINE=InnoDB;
+AUDIT_TABLE = f"""
+{audit_table.LAYOUT}
 INSERT INTO wp_aiowps_audit_log (username, ip, level, event_type, details, stacktrace, created)
 SELECT 'alice', CONCAT('198.18.', seq MOD 7, '.', seq MOD 251), 'warning', 'failed_login',
-       '{"failed_login":{"imported":false,"username":"alice","known":true}}',
+       '{{"failed_login":{{"imported":false,"username":"alice","known":true}}}}',
        REPEAT('/var/www/blog/xmlrpc.php ', 8), UNIX_TIMESTAMP() - 30 * 86400 + seq
 FROM seq_1_to_500000;
 ANALYZE TABLE wp_aiowps_audit_log;

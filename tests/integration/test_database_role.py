@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from testbed import hosts, podman
+from testbed import audit_table, hosts, podman
 
 from .conftest import ROOT, MakeHost
 from .play import play
@@ -133,7 +133,7 @@ def host(make_host: MakeHost) -> hosts.Host:
 @pytest.fixture
 def filled(host: hosts.Host) -> Iterator[hosts.Host]:
     """The host with its log tables as an attack has left them."""
-    sql(host, (HERE / "tables.sql").read_text())
+    sql(host, audit_table.LAYOUT + (HERE / "tables.sql").read_text())
     yield host
     names = ("wp_my_audit_log", "bak_aiowps_audit_log", "wp_redirection_404", AUDIT)
     sql(host, f"DROP TABLE {', '.join(names)}; DROP VIEW wp_2_aiowps_audit_log;")

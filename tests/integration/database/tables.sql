@@ -1,18 +1,5 @@
 -- Two months of a log that was attacked: 20,000 old rows, among them some young ones and some without
 -- a date, and 2,000 young ones.
-CREATE TABLE wp_aiowps_audit_log (
-  id bigint(20) NOT NULL AUTO_INCREMENT PRIMARY KEY,
-  network_id bigint(20) NOT NULL DEFAULT 0,
-  site_id bigint(20) NOT NULL DEFAULT 0,
-  username varchar(60) NOT NULL DEFAULT '',
-  ip varchar(45) NOT NULL DEFAULT '',
-  level varchar(25) NOT NULL DEFAULT '',
-  event_type varchar(25) NOT NULL DEFAULT '',
-  details text NOT NULL,
-  stacktrace text NOT NULL,
-  created int(11) NOT NULL DEFAULT 0,
-  country_code varchar(50) DEFAULT ''
-) ENGINE=InnoDB;
 INSERT INTO wp_aiowps_audit_log (username, ip, level, event_type, details, stacktrace, created)
 SELECT 'alice', '198.51.100.7', 'warning', 'failed_login', '{"failed_login":{"known":true}}',
        REPEAT('/var/www/blog/xmlrpc.php ', 20),
