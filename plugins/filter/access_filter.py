@@ -51,11 +51,12 @@ _value:
 
 from typing import Any
 
-from ansible_collections.wpward.wordpress.plugins.plugin_utils import access_filter as maker
-
 
 def access_filter(text: str, server: str, endpoint: str = "xmlrpc") -> dict[str, str]:
     """See DOCUMENTATION."""
+    # Imported here: to find one filter Ansible loads all of the collection's, in every worker.
+    from ansible_collections.wpward.wordpress.plugins.plugin_utils import access_filter as maker
+
     try:
         return {"content": maker.access_filter(text, server, endpoint), "refusal": ""}
     except maker.UnusableFormat as error:

@@ -141,11 +141,13 @@ _value:
 from typing import Any
 
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.wpward.wordpress.plugins.plugin_utils.bans_plan import bans_plan
 
 
 def _plan(evidence: Any, checked: Any, real_ip: Any, settings: Any) -> Any:
     """See DOCUMENTATION."""
+    # Imported here: to find one filter Ansible loads all of the collection's, in every worker.
+    from ansible_collections.wpward.wordpress.plugins.plugin_utils.bans_plan import bans_plan
+
     # Its sentences quote settings and file names: no later task may take them for a template.
     return wrap_var(bans_plan(evidence, checked, real_ip, settings))
 

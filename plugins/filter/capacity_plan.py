@@ -113,11 +113,15 @@ _value:
 from typing import Any
 
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.wpward.wordpress.plugins.plugin_utils.capacity_plan import capacity_plan
 
 
 def _plan(evidence: Any, settings: Any = None) -> Any:
     """See DOCUMENTATION."""
+    # Imported here: to find one filter Ansible loads all of the collection's, in every worker.
+    from ansible_collections.wpward.wordpress.plugins.plugin_utils.capacity_plan import (
+        capacity_plan,
+    )
+
     # Its sentences quote the host's own configuration: no later task may take them for a template.
     return wrap_var(capacity_plan(evidence, settings))
 

@@ -50,13 +50,14 @@ _value:
 
 from typing import Any
 
-from ansible_collections.wpward.wordpress.plugins.module_utils.httpd_rules import (
-    httpd_rules as rules,
-)
-
 
 def httpd_rules(checked: dict[str, Any], exempt: list[str] | None = None) -> dict[str, Any]:
     """See DOCUMENTATION."""
+    # Imported here: to find one filter Ansible loads all of the collection's, in every worker.
+    from ansible_collections.wpward.wordpress.plugins.module_utils.httpd_rules import (
+        httpd_rules as rules,
+    )
+
     return rules(checked["policy"], checked["trusted"], exempt or [])
 
 

@@ -58,13 +58,14 @@ _value:
 
 from typing import Any
 
-from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_rules import (
-    nginx_rules as rules,
-)
-
 
 def nginx_rules(checked: dict[str, Any]) -> dict[str, Any]:
     """See DOCUMENTATION."""
+    # Imported here: to find one filter Ansible loads all of the collection's, in every worker.
+    from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_rules import (
+        nginx_rules as rules,
+    )
+
     return rules(checked["policy"], checked["trusted"])
 
 

@@ -86,14 +86,16 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import PlanError
-from ansible_collections.wpward.wordpress.plugins.plugin_utils.plan import make_plan
 
 
 def plan(
     evidence: Any, policy: Any = None, thresholds: Any = None, trusted: Any = None
 ) -> dict[str, Any]:
     """See DOCUMENTATION."""
+    # Imported here: to find one filter Ansible loads all of the collection's, in every worker.
+    from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import PlanError
+    from ansible_collections.wpward.wordpress.plugins.plugin_utils.plan import make_plan
+
     try:
         made = make_plan(evidence, policy, thresholds, trusted)
     except PlanError as error:

@@ -45,12 +45,13 @@ _value:
 
 from typing import Any
 
-from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import PlanError
-from ansible_collections.wpward.wordpress.plugins.plugin_utils.plan import SCHEMA, make_plan
-
 
 def plan_problem(policy: Any, thresholds: Any = None, trusted: Any = None) -> str:
     """See DOCUMENTATION."""
+    # Imported here: to find one filter Ansible loads all of the collection's, in every worker.
+    from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import PlanError
+    from ansible_collections.wpward.wordpress.plugins.plugin_utils.plan import SCHEMA, make_plan
+
     try:
         make_plan({"schema": SCHEMA}, policy, thresholds, trusted)
     except PlanError as error:

@@ -100,11 +100,13 @@ _value:
 from typing import Any
 
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.wpward.wordpress.plugins.plugin_utils.real_ip_plan import real_ip_plan
 
 
 def _plan(evidence: Any, cdn: Any = "auto", networks: Any = None, header: Any = "") -> Any:
     """See DOCUMENTATION."""
+    # Imported here: to find one filter Ansible loads all of the collection's, in every worker.
+    from ansible_collections.wpward.wordpress.plugins.plugin_utils.real_ip_plan import real_ip_plan
+
     # Its sentences quote settings and logs: no later task may take them for a template.
     return wrap_var(real_ip_plan(evidence, cdn, networks, header))
 

@@ -94,11 +94,15 @@ _value:
 from typing import Any
 
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.wpward.wordpress.plugins.plugin_utils.recorder_plan import recorder_plan
 
 
 def _plan(evidence: Any, settings: Any) -> Any:
     """See DOCUMENTATION."""
+    # Imported here: to find one filter Ansible loads all of the collection's, in every worker.
+    from ansible_collections.wpward.wordpress.plugins.plugin_utils.recorder_plan import (
+        recorder_plan,
+    )
+
     # Its sentences quote file names: no later task may take them for a template.
     return wrap_var(recorder_plan(evidence, settings))
 

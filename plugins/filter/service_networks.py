@@ -42,13 +42,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.wpward.wordpress.plugins.module_utils.known_networks_data import RANGES
 
 SERVICES = ("jetpack",)
 
 
 def service_networks(names: Any, beside: Any = ()) -> Any:
     """See DOCUMENTATION."""
+    # Imported here: to find one filter Ansible loads all of the collection's, in every worker.
+    from ansible_collections.wpward.wordpress.plugins.module_utils.known_networks_data import (
+        RANGES,
+    )
+
     if isinstance(names, (str, bytes)) or not isinstance(names, Sequence):
         raise AnsibleFilterError(
             f"The trusted services must be a list such as [jetpack], not {names!r}."

@@ -118,19 +118,21 @@ _value:
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.wpward.wordpress.plugins.plugin_utils.shared_bans import (
-    Settings,
-    SharedBansError,
-)
-from ansible_collections.wpward.wordpress.plugins.plugin_utils.shared_bans import (
-    shared_bans as choose,
-)
 
 
 def shared_bans(
     evidence: Any, plans: Any = None, earlier: Any = (), describe: bool = True, **settings: Any
 ) -> dict[str, Any]:
     """See DOCUMENTATION. Raises AnsibleFilterError for a setting that there is not."""
+    # Imported here: to find one filter Ansible loads all of the collection's, in every worker.
+    from ansible_collections.wpward.wordpress.plugins.plugin_utils.shared_bans import (
+        Settings,
+        SharedBansError,
+    )
+    from ansible_collections.wpward.wordpress.plugins.plugin_utils.shared_bans import (
+        shared_bans as choose,
+    )
+
     given = {name: value for name, value in settings.items() if value is not None}
     hosts = {
         name: {"evidence": document, "plan": (plans or {}).get(name)}

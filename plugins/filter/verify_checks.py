@@ -76,7 +76,6 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.wpward.wordpress.plugins.module_utils.http_connections import connections
-from ansible_collections.wpward.wordpress.plugins.module_utils.http_matrix import checks_for_site
 from ansible_collections.wpward.wordpress.plugins.module_utils.policy import (
     PolicyError,
     check_policy,
@@ -96,6 +95,11 @@ def verify_checks(
     only_work: bool = False,
 ) -> list[dict[str, Any]]:
     """See DOCUMENTATION. Raises AnsibleFilterError for a policy that makes no sense."""
+    # Imported here: to find one filter Ansible loads all of the collection's, in every worker.
+    from ansible_collections.wpward.wordpress.plugins.module_utils.http_matrix import (
+        checks_for_site,
+    )
+
     if vantage not in ("controller", "host"):
         raise AnsibleFilterError(f"vantage is '{vantage}'; it must be controller or host.")
     try:

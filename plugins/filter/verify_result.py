@@ -54,7 +54,6 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.http_connections 
     connections,
     vhost_connections,
 )
-from ansible_collections.wpward.wordpress.plugins.module_utils.http_report import table
 
 _WHO_AM_I = (
     "If the web server sees the controller by another address than SSH does (a jump host, address "
@@ -99,6 +98,9 @@ def verify_result(
         ]
     gaps = _gaps(seen, evidence)
     notes += _unseen_service(seen) + _unasked(seen, evidence)
+    # Imported here: to find one filter Ansible loads all of the collection's, in every worker.
+    from ansible_collections.wpward.wordpress.plugins.module_utils.http_report import table
+
     lines = [table(failures)] if failures else []
     if any(
         row["vantage"] == "controller" and row["endpoint"] in _restricted(seen) for row in failures

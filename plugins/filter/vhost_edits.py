@@ -43,8 +43,6 @@ _value:
 
 from typing import Any
 
-from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_config import server_include
-
 
 def vhost_edits(evidence: dict[str, Any], path: str, wanted: bool = True) -> list[dict[str, Any]]:
     """See DOCUMENTATION."""
@@ -69,6 +67,11 @@ def _edits(vhost: dict[str, Any], path: str, wanted: bool) -> list[dict[str, Any
     if there:
         edits[there["offset"]] = {"offset": there["offset"], "remove": there["length"]}
     if wanted:
+        # Imported here: to find one filter Ansible loads all of the collection's, in every worker.
+        from ansible_collections.wpward.wordpress.plugins.module_utils.nginx_config import (
+            server_include,
+        )
+
         text = server_include(vhost["indent"], path, vhost["insert_comment"])
         edits.setdefault(place, {"offset": place})["insert"] = text
     return [edits[offset] for offset in sorted(edits)]
