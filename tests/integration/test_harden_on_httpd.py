@@ -72,11 +72,10 @@ class Case:
         return {name: without_manifest(comparable(answer)) for name, answer in found.items()}
 
 
-DEBIAN, RHEL, BITNAMI = "/var/log/apache2/", "/var/log/httpd/", "/opt/bitnami/apache/logs/"
+DEBIAN = "/var/log/apache2/"
+# RHEL's and Bitnami's layouts are Molecule's.
 CASES: dict[str, tuple[list[str], str, str, set[str]]] = {
     "httpd": (["tls", "sub", "pathinfo", "static"], DEBIAN, DEBIAN, set()),
-    "httpd-rhel": (["tls"], RHEL, "/etc/httpd/logs/", set()),
-    "httpd-bitnami": (["tls"], BITNAMI, BITNAMI, set()),
     "mixed": (
         ["tls", "direct"],
         DEBIAN,

@@ -202,8 +202,9 @@ def test_killed_then_the_program(host: hosts.Host, tree: Tree, origin: str) -> N
 
 
 def test_killed_then_the_timer(host: hosts.Host, tree: Tree, origin: str) -> None:
-    killed_while_activating(host, "killed3", confirm_within=5)
-    wait_for(lambda: "0 timers" in timers(host), 30)
+    # Not sooner, or a busy machine finds it put back before it has looked.
+    killed_while_activating(host, "killed3", confirm_within=20)
+    wait_for(lambda: "0 timers" in timers(host), 60)
     wait_for(lambda: not marked(host), 10)
     assert settled(tree(host)) == origin
 

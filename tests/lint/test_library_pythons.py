@@ -52,7 +52,7 @@ def test_library_passes_its_unit_tests(version: str) -> None:
     done = subprocess.run(
         [
             *(str(_environment(version, interpreter)), "-m", "pytest", "-q"),
-            *("--ignore", LEFT_OUT, "tests/unit"),
+            *("--hypothesis-profile=few", "--ignore", LEFT_OUT, "tests/unit"),
         ],
         cwd=ROOT,
         capture_output=True,

@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, settings
 
 # The verdict depends neither on chance nor on how busy the machine is; `make fuzz` searches on.
 settings.register_profile("suite", deadline=None, derandomize=True)
+# Another Python needs no other examples than the first few.
+settings.register_profile("few", max_examples=15, deadline=None, derandomize=True)
 settings.register_profile(
     "search", max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck)
 )
