@@ -210,3 +210,15 @@ def _apply_httpd(httpd: dict[str, Any], settings: dict[str, Any]) -> None:
         effective["max_request_workers"] = settings["MaxRequestWorkers"]
     if settings.get("ServerLimit"):
         effective["server_limit"] = settings["ServerLimit"]
+
+
+def of(plan: dict[str, Any], service_: str) -> dict[str, Any]:
+    """A service's row of a plan."""
+    found: dict[str, Any] = next(one for one in plan["services"] if one["service"] == service_)
+    return found
+
+
+def line(plan: dict[str, Any], what: str) -> dict[str, Any]:
+    """The first line of a plan's arithmetic with such words."""
+    found: dict[str, Any] = next(one for one in plan["arithmetic"] if what in one["what"])
+    return found

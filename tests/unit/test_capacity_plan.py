@@ -17,22 +17,14 @@ from unit.capacity_evidence import (
     event,
     evidence,
     httpd,
+    line,
     master,
     mod_php,
+    of,
     pool,
     service,
 )
 from unit.plan_traffic import evidence as host_evidence
-
-
-def of(plan: dict[str, Any], service_: str) -> dict[str, Any]:
-    found: dict[str, Any] = next(one for one in plan["services"] if one["service"] == service_)
-    return found
-
-
-def line(plan: dict[str, Any], what: str) -> dict[str, Any]:
-    found: dict[str, Any] = next(one for one in plan["arithmetic"] if what in one["what"])
-    return found
 
 
 def pools(plan: dict[str, Any]) -> list[dict[str, Any]]:

@@ -11,18 +11,10 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils.capacity_plan imp
 from unit.capacity_evidence import (
     GIB,
     evidence,
+    line,
+    of,
     pool,
 )
-
-
-def of(plan: dict[str, Any], service_: str) -> dict[str, Any]:
-    found: dict[str, Any] = next(one for one in plan["services"] if one["service"] == service_)
-    return found
-
-
-def line(plan: dict[str, Any], what: str) -> dict[str, Any]:
-    found: dict[str, Any] = next(one for one in plan["arithmetic"] if what in one["what"])
-    return found
 
 
 @pytest.mark.parametrize(
