@@ -67,6 +67,18 @@ class Result:
     said: str = ""
 
 
+def _is_first_aid(told: Any) -> bool:
+    """Whether it has the form that module_utils.containment_apply gives it: a host that is in other
+    hands must not stop the others' triage."""
+    if not isinstance(told, dict):
+        return False
+    texts = [told.get(name) for name in ("failure", "run", "until")]
+    lists = [told.get(name, []) for name in ("ways", "notes", "open")]
+    return all(one is None or isinstance(one, str) for one in texts) and all(
+        isinstance(one, list) and all(isinstance(text, str) for text in one) for one in lists
+    )
+
+
 class _Answer:
     """What comes from the host on standard output, and what it says there."""
 
@@ -113,7 +125,9 @@ class _Answer:
             told = json.loads(base64.b64decode(value, validate=True))
         except (ValueError, RecursionError) as error:
             raise Failed(f"what it says of first aid cannot be read ({error}).") from error
-        self.first_aid = told if isinstance(told, dict) else {"failure": "no word of it"}
+        if not _is_first_aid(told):
+            raise Failed("what it says of first aid has another form; try again.")
+        self.first_aid = told
 
     def evidence(self) -> dict[str, Any]:
         """Raises Failed where the answer is none."""

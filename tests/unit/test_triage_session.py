@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 import threading
@@ -170,3 +171,18 @@ def test_an_answer_that_unpacks_to_more_than_is_possible_is_refused(
     packed = zlib.compress(json.dumps({"x": "y" * 100_000}).encode())
     with pytest.raises(Failed, match="cannot be read"):
         answer(b"mark evidence %d\n" % len(packed) + packed).evidence()
+
+
+@pytest.mark.parametrize(
+    "told", [1, [], {"ways": 1}, {"open": [1]}, {"failure": {}}, {"until": 7}, {"notes": "x"}]
+)
+def test_first_aid_of_another_form_is_refused_like_a_broken_answer(told: object) -> None:
+    said = base64.b64encode(json.dumps(told).encode())
+    with pytest.raises(Failed, match="another form"):
+        answer(b"mark contained " + said + b"\n")
+
+
+def test_what_a_host_says_of_first_aid_is_kept() -> None:
+    told = {"run": "contain-1", "until": None, "ways": ["nginx"], "notes": [], "open": []}
+    said = base64.b64encode(json.dumps(told).encode())
+    assert answer(b"mark contained " + said + b"\n").first_aid == told
