@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from flood import cpu_seconds
+from playbook import play
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "molecule"))
@@ -98,21 +98,6 @@ def harden(host: hosts.Host, *roles: str) -> None:
     say(f"hardening: {', '.join(roles)}")
     # The test bed's addresses are private, as those of a proxy would be.
     play(host, "playbooks/harden.yml", report_save=False, wpward_cdn="none", wpward_roles=roles)
-
-
-def play(host: hosts.Host, playbook: str, **variables: Any) -> None:
-    done = subprocess.run(
-        [
-            *(str(Path(sys.executable).parent / "ansible-playbook"), "-i", host.inventory),
-            *("-e", json.dumps(variables), str(ROOT / playbook)),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(done.stdout[-4000:] + done.stderr[-2000:])
 
 
 def flood(host: hosts.Host, attackers: clients.Clients, sources: list[str]) -> dict[str, float]:

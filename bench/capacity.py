@@ -11,18 +11,19 @@ XML-RPC stays open and nobody is banned: that is what the other roles are for.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from playbook import play
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "molecule"))
 
 from testbed import clients, hosts, worker_flood  # noqa: E402
 
-PLAYBOOK = ROOT / "tests" / "integration" / "capacity_flood" / "fit.yml"
+PLAYBOOK = "tests/integration/capacity_flood/fit.yml"
 MEMORY = "700m"
 PLUGINS = 24
 RAISED = 200
@@ -39,19 +40,7 @@ def fit(host: hosts.Host) -> dict[str, Any]:
     """Apply role capacity; what it planned."""
     with tempfile.TemporaryDirectory() as folder:
         save_to = Path(folder) / "said.json"
-        variables = {"capacity_run": "bench", "save_to": str(save_to)}
-        done = subprocess.run(
-            [
-                *(str(Path(sys.executable).parent / "ansible-playbook"), "-i", host.inventory),
-                *("-e", json.dumps(variables), str(PLAYBOOK)),
-            ],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise RuntimeError(done.stdout[-4000:] + done.stderr[-2000:])
+        play(host, PLAYBOOK, capacity_run="bench", save_to=str(save_to))
         plan: dict[str, Any] = json.loads(save_to.read_text())["plan"]
         return plan
 

@@ -8,13 +8,14 @@ memory are those of its module on the host.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
 import time
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+
+from playbook import play
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "molecule"))
@@ -29,19 +30,12 @@ LOG = "/var/log/nginx/blog-access.log"
 def probe(host: hosts.Host, python: str) -> dict[str, Any]:
     """The evidence of one run of the playbook."""
     with tempfile.TemporaryDirectory() as folder:
-        variables = {"wpward_report_directory": folder, "ansible_python_interpreter": python}
-        done = subprocess.run(
-            [
-                *(str(Path(sys.executable).parent / "ansible-playbook"), "-i", host.inventory),
-                *("-e", json.dumps(variables), str(ROOT / "playbooks" / "probe.yml")),
-            ],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
+        play(
+            host,
+            "playbooks/probe.yml",
+            wpward_report_directory=folder,
+            ansible_python_interpreter=python,
         )
-        if done.returncode:
-            raise RuntimeError(done.stdout + done.stderr)
         (document,) = Path(folder).glob("*/*.json")
         evidence: dict[str, Any] = json.loads(document.read_text())["evidence"]
         return evidence
