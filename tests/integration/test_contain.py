@@ -69,6 +69,23 @@ def test_nginx_closes_every_virtual_host_and_a_second_time_changes_nothing(
     assert status(nginx, "/xmlrpc.php") == status(nginx, "/xmlrpc.php", "second.example") == 200
 
 
+def test_an_nginx_that_takes_no_such_file_loses_xmlrpc_php(
+    nginx: hosts.Host, playbook: Any
+) -> None:
+    own = "/etc/nginx/conf.d/own.conf"
+    # At http level nginx takes auth_basic once.
+    inside(nginx, "sh", "-ec", f"echo 'auth_basic off;' > {own}; nginx -s reload")
+    try:
+        run = playbook(nginx, "contain").proven()
+        assert "closed by rename /var/www/" in " ".join(run.output.split())
+        assert status(nginx, "/xmlrpc.php") == status(nginx, "/xmlrpc.php", "second.example") == 404
+        assert page(nginx) == 200
+        inside(nginx, "python3", "/var/lib/wpward/rollback.py", "rollback", "--role", "contain")
+    finally:
+        inside(nginx, "sh", "-ec", f"rm {own}; nginx -s reload")
+    assert status(nginx, "/xmlrpc.php") == 200
+
+
 def test_harden_replaces_it_and_gives_it_again_where_it_fails(
     nginx: hosts.Host, playbook: Any
 ) -> None:
