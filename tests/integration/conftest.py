@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +17,14 @@ from typing import Any
 
 import pytest
 from testbed import hosts, podman
+from testbed.shell import TestbedError
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 
 MakeHost = Callable[..., hosts.Host]
 Playbook = Callable[..., "PlaybookRun"]
+Restored = Callable[[hosts.Host, str, float], None]
 
 
 @dataclass(frozen=True)
@@ -121,3 +125,20 @@ def tree() -> Callable[[hosts.Host], str]:
         return podman.execute(host.container, ["bash", "-s"], stdin=TREE.read_text())
 
     return read
+
+
+@pytest.fixture(scope="session")
+def restored(tree: Callable[[hosts.Host], str]) -> Restored:
+    """Wait until a host that puts itself back has done so, at most so many seconds."""
+
+    def wait(host: hosts.Host, before: str, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            # A file can go while the tree is being read: then the host is about to put itself back.
+            with contextlib.suppress(TestbedError):
+                if tree(host) == before:
+                    return
+            time.sleep(1)
+        assert tree(host) == before
+
+    return wait

@@ -3,20 +3,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import subprocess
 import sys
-import time
 import xmlrpc.client
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from testbed import editor, hosts, podman
-from testbed.shell import TestbedError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -102,7 +99,9 @@ def test_modules_started_as_the_ssh_server_counts_them(  # type: ignore[no-untyp
     assert journal.count("Starting session: command") == run.executions[host.name]
 
 
-def test_a_controller_that_dies_leaves_the_host_as_it_was(host, playbook, tree, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_controller_that_dies_leaves_the_host_as_it_was(  # type: ignore[no-untyped-def]
+    host, playbook, tree, restored, tmp_path
+) -> None:
     before = tree(host)
     # Long enough for a slow machine to come to the proof before the host's patience ends.
     variables = {
@@ -133,14 +132,7 @@ def test_a_controller_that_dies_leaves_the_host_as_it_was(host, playbook, tree, 
     controller.wait()
     assert tree(host) != before, "nothing was applied yet"
 
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        # A file can go while the tree is being read: then the host is about to put itself back.
-        with contextlib.suppress(TestbedError):
-            if tree(host) == before:
-                break
-        time.sleep(1)
-    assert tree(host) == before
+    restored(host, before, 120)
     assert podman.execute(host.container, ["systemctl", "is-active", "nginx"]).strip() == "active"
     playbook(host, "harden").proven()
     playbook(host, "rollback").proven()
