@@ -184,15 +184,18 @@ def _perform(
 def _begin(
     journal: Journal, request: Request, changes: list[Change], commands: list[Json]
 ) -> Transaction:
-    directories: list[str] = []
-    for change in changes:
-        if change.after["kind"] != ABSENT:
-            directories += [d for d in change.place.new_directories if d not in directories]
+    kept = [change for change in changes if change.after["kind"] != ABSENT]
+    directories = {path for change in kept for path in change.place.new_directories}
+    # Whoever is undone last removes a directory, which need not be the transaction that made it.
+    for other in journal.chosen():
+        for path in other.manifest["directories"]:
+            if any(change.real.startswith(path + "/") for change in kept):
+                directories.add(path)
     manifest: dict[str, Any] = {
         "run": request.run,
         "role": request.role,
         "files": [change.entry() for change in changes],
-        "directories": directories,
+        "directories": sorted(directories),
         "validate": request.validate,
         "activate": request.activate,
         "packages": request.packages,
