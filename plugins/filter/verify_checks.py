@@ -54,6 +54,12 @@ options:
     description: Whether to leave out everything but the requests that must keep working.
     type: bool
     default: false
+  first_aid:
+    description:
+      - Whether first aid is in force, which refuses XML-RPC with 401, or with 404 where the file is
+        taken away.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -93,9 +99,13 @@ def verify_checks(
     logins: list[str] | None = None,
     guard: bool = True,
     only_work: bool = False,
+    first_aid: bool = False,
 ) -> list[dict[str, Any]]:
     """See DOCUMENTATION. Raises AnsibleFilterError for a policy that makes no sense."""
     # Imported here: to find one filter Ansible loads all of the collection's, in every worker.
+    from ansible_collections.wpward.wordpress.plugins.module_utils.containment import (
+        while_it_holds,
+    )
     from ansible_collections.wpward.wordpress.plugins.module_utils.http_matrix import (
         checks_for_site,
     )
@@ -119,7 +129,7 @@ def verify_checks(
                 made += [check for check in asked if check["kind"] == "refuse"]
             for check in made:
                 if check["kind"] == "work" or not only_work:
-                    checks[check["id"]] = check
+                    checks[check["id"]] = while_it_holds(check) if first_aid else check
     return list(checks.values())
 
 

@@ -30,6 +30,12 @@ options:
       - What the module returned before the change, by the vantage's name.
     type: dict
     default: {}
+  first_aid:
+    description:
+      - What the evidence says of first aid, where it is in force. What it refuses is refused, but
+        not for good, so that nothing is proven before the host is hardened.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -65,6 +71,7 @@ def verify_result(
     seen: dict[str, dict[str, Any]],
     evidence: dict[str, Any],
     before: dict[str, dict[str, Any]] | None = None,
+    first_aid: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """See DOCUMENTATION."""
     failures: list[dict[str, Any]] = []
@@ -98,6 +105,12 @@ def verify_result(
         ]
     gaps = _gaps(seen, evidence)
     notes += _unseen_service(seen) + _unasked(seen, evidence)
+    if first_aid:
+        held = f"xmlrpc: held by first aid until {first_aid['until']}"
+        if first_aid.get("hardened"):
+            notes.append(f"{held}, and hardened as well")
+        else:
+            gaps.append(f"{held}; not hardened yet (first aid closes nothing else)")
     # Imported here: to find one filter Ansible loads all of the collection's, in every worker.
     from ansible_collections.wpward.wordpress.plugins.module_utils.http_report import table
 

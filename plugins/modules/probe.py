@@ -640,6 +640,9 @@ evidence:
         until:
           description: When the host puts it back, in UTC.
           type: str
+        hardened:
+          description: Whether role endpoints closes the endpoints as well, for good.
+          type: bool
     fail2ban:
       description: fail2ban; null where it is not installed.
       type: dict

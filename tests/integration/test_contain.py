@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -64,6 +65,12 @@ def test_nginx_closes_every_virtual_host_and_a_second_time_changes_nothing(
     assert "temporary" in inside(nginx, "python3", "/var/lib/wpward/rollback.py", "status")
 
     assert playbook(nginx, "contain").proven().changed(nginx.name) == 0
+    verified = playbook(nginx, "verify", wpward_verify_settle=0)
+    assert verified.code != 0
+    assert "xmlrpc: held by first aid until 20" in verified.output
+    assert "not hardened yet" in verified.output
+    opened = set(re.findall(r"^ *(?:open|shut): (\w+)", verified.output, re.MULTILINE))
+    assert opened and "xmlrpc" not in opened, verified.output
     inside(nginx, "python3", "/var/lib/wpward/rollback.py", "rollback", "--role", "contain")
     assert tree(nginx) == before
     assert status(nginx, "/xmlrpc.php") == status(nginx, "/xmlrpc.php", "second.example") == 200
@@ -104,6 +111,13 @@ def test_harden_replaces_it_and_gives_it_again_where_it_fails(
     assert done.reports[nginx.name]["evidence"]["first_aid"]["run"].startswith("contain-")
     assert status(nginx, "/xmlrpc.php") == 403
     assert inside(nginx, "find", "/etc/nginx", "-name", "*contain*") == ""
+
+    # Whoever gives first aid to a hardened host is not told that it is none.
+    playbook(nginx, "contain").proven()
+    verified = playbook(nginx, "verify").proven()
+    evidence = verified.reports[nginx.name]["evidence"]
+    assert evidence["first_aid"]["hardened"] is True
+    inside(nginx, "python3", "/var/lib/wpward/rollback.py", "rollback", "--role", "contain")
 
 
 def test_httpd_excepts_who_is_trusted_and_it_ends_by_itself(

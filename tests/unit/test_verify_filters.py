@@ -372,3 +372,27 @@ def test_only_a_stranger_from_outside_claims_to_be_trusted() -> None:
 
     assert claims("controller") == {"192.0.2.7", "2001:db8::"}
     assert claims("host") == set()
+
+
+AID = {"run": "contain-1", "until": "2026-11-23T16:38:47Z", "hardened": False}
+
+
+def test_first_aid_refuses_xmlrpc_in_its_own_way_and_nothing_else() -> None:
+    document = evidence(vhost("a", listen()))
+    usual = {one["id"]: one for one in verify_checks(document, {})}
+    held = {one["id"]: one for one in verify_checks(document, {}, first_aid=True)}
+    other = [held[name] for name in held if held[name] != usual[name]]
+    assert {(one["endpoint"], one["kind"]) for one in other} == {("xmlrpc", "refuse")}
+    assert all({401, 403, 404} <= set(one["expect"]["status"]) for one in other)
+    for one in other:
+        leaks = one["expect"]["must_not_match"]
+        assert leaks == usual[one["id"]]["expect"]["must_not_match"] != []
+
+
+def test_what_first_aid_holds_is_not_hardened() -> None:
+    result = verify_result({"host": run()}, SITE, first_aid=AID)
+    assert (result["proven"], result["passed"], result["failed"]) == (False, 5, 1)
+    assert "held by first aid until 2026-11-23T16:38:47Z; not hardened yet" in result["table"]
+    hardened = verify_result({"host": run()}, SITE, first_aid={**AID, "hardened": True})
+    assert hardened["proven"] is True and hardened["table"] == ""
+    assert "held by first aid until" in hardened["notes"][0]
