@@ -1,12 +1,18 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Write a host's document and the run's HTML page, in the controller's own process."""
+"""Write hosts' documents and the run's HTML page, in the controller's own process."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.fleet_stage import (
+    Fleet,
+    begun,
+    ended,
+)
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.report_directory import save
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.report_document import (
     host_document,
@@ -29,9 +35,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         result: dict[str, Any] = super().run(tmp, variables)
         _valid, options = self.validate_argument_spec(
             argument_spec={
-                "directory": {"type": "path", "required": True},
+                "stage": {
+                    "type": "str",
+                    "choices": ["begun", "host", "ended", "unreachable"],
+                    "default": "host",
+                },
+                "directory": {"type": "path"},
                 "run": {"type": "str", "default": ""},
-                "outcome": {"type": "str", "required": True},
+                "confirm_within": {"type": "int", "default": 300},
+                "outcome": {"type": "str", "default": ""},
                 "failure": {"type": "str", "default": ""},
                 "evidence": {"type": "dict", "default": {}},
                 "plan": {"type": "dict", "default": {}},
@@ -45,14 +57,35 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             }
         )
         host = variables["inventory_hostname"]
-        directory = Path(options.pop("directory"))
+        stage = options.pop("stage")
+        if stage == "unreachable":
+            # Counted as any other host that does not answer, once its report is written.
+            result.update(unreachable=True, msg=options["failure"])
+            return result
+        given = options.pop("directory")
+        directory = Path(given) if given else None
+        confirm_within = options.pop("confirm_within")
+        fleet = Fleet(
+            all=variables.get("ansible_play_hosts_all", [host]),
+            running=variables.get("ansible_play_hosts", [host]),
+            batch=variables.get("ansible_play_batch", [host]),
+            known=variables.get("hostvars", {}),
+        )
+        if stage == "ended":
+            result.update(ended(directory, fleet, options["run"], confirm_within), changed=False)
+            return result
+        if directory is None:
+            raise AnsibleActionFail(f"stage {stage} needs a directory")
         try:
-            page = save(
-                directory,
-                host_document(host, **options),
-                fleet=variables.get("ansible_play_hosts_all", [host]),
-                running=variables.get("ansible_play_hosts", [host]),
-            )
+            if stage == "begun":
+                page = begun(directory, fleet, options["run"])
+            else:
+                page = save(
+                    directory,
+                    host_document(host, **options),
+                    fleet=fleet.all,
+                    running=fleet.running,
+                )
         except OSError as error:
             # Returned, not raised: a role may decide that this is no failure of the host.
             result.update(

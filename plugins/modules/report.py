@@ -15,14 +15,31 @@ description:
   - It runs in the controller's own process. Nothing is started on the managed host.
   - Hosts of the play that failed or could not be reached stand on the page too, as soon as one
     other host writes it. Hosts may write at the same time.
+  - With O(stage=begun) and O(stage=ended), once per batch, every host has a document from the
+    start, and those that cannot be reached or that the rollout does not come to are named.
   - The page needs no network and no script, and holds whatever came from the host as plain text.
 options:
+  stage:
+    description:
+      - V(begun) notes that the hosts of the batch begin and that the others are still to come;
+        V(host) reports on one host; V(ended) notes what became of hosts that cannot say it, and
+        sums up the fleet. V(unreachable) writes nothing and has Ansible count the host as
+        unreachable, because of O(failure).
+    version_added: 0.3.0
+    type: str
+    choices: [begun, host, ended, unreachable]
+    default: host
   directory:
     description:
       - Directory of the run on the controller. It is made with mode C(0700), its files have
         C(0600), since the evidence names clients and server internals.
+      - Needed with O(stage=begun) and O(stage=host); without it V(ended) only counts.
     type: path
-    required: true
+  confirm_within:
+    description: Seconds after its last change within which a lost host puts itself back.
+    version_added: 0.3.0
+    type: int
+    default: 300
   run:
     description: The run's id; empty where nothing could be changed.
     type: str
@@ -30,7 +47,7 @@ options:
   outcome:
     description: What came of the run on this host, such as V(confirmed) or V(probed).
     type: str
-    required: true
+    default: ""
   failure:
     description: Why, where it went wrong.
     type: str
@@ -103,4 +120,31 @@ path:
   type: str
   returned: success
   sample: /home/operator/wpward-reports/20261121T120000Z-ab12cd/report.html
+stops:
+  description: Hosts for which a rollout ends, since they are not proven.
+  type: list
+  elements: str
+  returned: O(stage=ended)
+waiting:
+  description: How many hosts the rollout has not come to.
+  type: int
+  returned: O(stage=ended)
+left:
+  description: Hosts to resume with.
+  type: list
+  elements: str
+  returned: O(stage=ended)
+left_file:
+  description: File that holds them, one a line, for C(--limit @FILE).
+  type: str
+  returned: O(stage=ended) with a directory
+summary:
+  description: How the fleet stands, in lines to print.
+  type: list
+  elements: str
+  returned: O(stage=ended)
+problem:
+  description: Why something could not be written; else empty.
+  type: str
+  returned: O(stage=ended)
 """

@@ -102,11 +102,38 @@ def save(
     Raises:
         OSError: something could not be written.
     """
+    save_document(directory, document)
+    return save_page(directory, fleet=fleet, running=running)
+
+
+def save_document(directory: Path, document: Mapping[str, Any]) -> None:
+    """Leave a host's document, without a page.
+
+    Args:
+        directory: the run's own directory; made with mode 0700.
+        document: the host document.
+
+    Raises:
+        OSError: it could not be written.
+    """
     # makedirs gives the mode to the last directory only, and the one above holds reports too.
     directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     directory.mkdir(mode=0o700, exist_ok=True)
     text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     write_atomically(directory / file_name(document["host"]), text)
+
+
+def save_page(directory: Path, *, fleet: Sequence[str] = (), running: Sequence[str] = ()) -> Path:
+    """See to it that a page exists that was begun after this call; return its path.
+
+    Args:
+        directory: the run's own directory, which has to exist.
+        fleet: names of all hosts of the run, whether they can still report or not.
+        running: names of those that can.
+
+    Raises:
+        OSError: it could not be written.
+    """
     there_since = time.time_ns()
     page = directory / PAGE
     with _locked(directory):
