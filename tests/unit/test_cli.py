@@ -8,11 +8,12 @@ import json
 import pytest
 
 from wpward import cli
+from wpward.live_arguments import ansible_arguments
 from wpward.playbooks import CollectionNotFound, playbook
 
 
 def arguments(*words: str) -> list[str]:
-    return cli.ansible_arguments(cli._parser().parse_args(words))
+    return ansible_arguments(cli._parser().parse_args(words))
 
 
 def test_harden_names_the_playbook_and_the_inventory() -> None:
@@ -50,7 +51,7 @@ def test_missing_collection_is_one_sentence(
     monkeypatch.setattr("wpward.playbooks._collection_roots", list)
     with pytest.raises(CollectionNotFound):
         playbook("harden")
-    assert cli.main(["probe", "-i", "x"]) == 1
+    assert cli.main(["probe", "-i", "x,"]) == 1
     printed = capsys.readouterr().err
     assert printed.startswith("wpward: ")
     assert printed.count("\n") == 1
