@@ -25,7 +25,10 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.journal_base impo
     Refused,
     sentence,
 )
-from ansible_collections.wpward.wordpress.plugins.module_utils.journal_runs import is_temporary
+from ansible_collections.wpward.wordpress.plugins.module_utils.journal_runs import (
+    CONFIRMED,
+    is_temporary,
+)
 from ansible_collections.wpward.wordpress.plugins.module_utils.problems import Problems
 from ansible_collections.wpward.wordpress.plugins.module_utils.transaction_apply import (
     Failed,
@@ -65,10 +68,15 @@ def contain(
 
     Returns ``changed``, ``run``, ``until`` (UTC, None where nothing holds), ``ways``, ``files``,
     ``notes``, ``open`` (a sentence per request that still gets through) and, with ``want_diff``,
-    ``diff``. Raises `Refused`, `Failed` where nothing could be closed; then nothing is changed.
+    ``diff``. Where the host is hardened, and refuses XML-RPC when it is asked, nothing is done, and
+    ``run`` and ``ways`` name the run that did it. Raises `Refused`, `Failed` where nothing could be
+    closed; then nothing is changed.
     """
     if not evidence["sites"]:
         raise Refused("No WordPress was found on this host, so there is nothing to close.")
+    hardened = _hardened(journal)
+    if hardened and not _open_run(journal) and not _open(evidence, trusted, Aid()):
+        return _needless(hardened, want_diff)
     run = _open_run(journal) or time.strftime("contain-%Y%m%dT%H%M%SZ", time.gmtime())
     aid = containment.plan(evidence, trusted)
 
@@ -131,6 +139,31 @@ def _open_run(journal: Journal) -> str | None:
         if is_temporary(record):
             return str(record["run"])
     return None
+
+
+def _hardened(journal: Journal) -> str | None:
+    """The newest confirmed run that closed the endpoints for good."""
+    for record in journal.runs.all():
+        if record["state"] != CONFIRMED:
+            continue
+        if any(one.role == "endpoints" for one in journal.runs.transactions(record["run"])):
+            return str(record["run"])
+    return None
+
+
+def _needless(run: str, want_diff: bool) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "changed": False,
+        "run": run,
+        "until": None,
+        "ways": [f"run {run}"],
+        "files": [],
+        "notes": ["This host is hardened and refuses XML-RPC already; it needs no first aid."],
+        "open": [],
+    }
+    if want_diff:
+        result["diff"] = []
+    return result
 
 
 def _open(evidence: Evidence, trusted: Sequence[str], aid: Aid) -> dict[str, list[str]]:

@@ -21,6 +21,7 @@ description:
     rollback --role contain) does so at once. Other runs can change the host meanwhile.
   - Afterwards the host asks each virtual host for xmlrpc.php itself. What still gets through is
     named in RV(open), and what was closed stays closed.
+  - A host that is hardened for good, and refuses these requests already, is left as it is.
 attributes:
   check_mode:
     description: Can run in C(check_mode) and return the changed status without changing anything.
@@ -64,16 +65,20 @@ EXAMPLES = r"""
 
 RETURN = r"""
 run:
-  description: The temporary run's name.
+  description: The temporary run's name; that of the hardening where first aid was not needed.
   type: str
   returned: when O(state=contained)
   sample: contain-20261122T224109Z
 until:
-  description: When the host puts everything back, in UTC; none in check mode.
+  description:
+    - When the host puts everything back, in UTC; none in check mode, and where first aid was not
+      needed.
   type: str
   returned: when O(state=contained)
 ways:
-  description: C(nginx), C(httpd), or C(rename) with the directory of a site.
+  description:
+    - C(nginx), C(httpd), or C(rename) with the directory of a site; C(run) with the name of the
+      hardening where first aid was not needed.
   type: list
   elements: str
   returned: when O(state=contained)

@@ -128,7 +128,8 @@ def first_aid_said(first_aid: Mapping[str, Any]) -> str:
     if first_aid.get("failure"):
         return f"first aid FAILED, nothing was changed: {quote(first_aid['failure'])}"
     by = ", ".join(quote(way) for way in first_aid.get("ways") or ())
-    said = f"aid: XML-RPC is closed by {by} until {quote(first_aid.get('until'))}."
+    until = f" until {quote(first_aid['until'])}" if first_aid.get("until") else ""
+    said = f"aid: XML-RPC is closed by {by}{until}."
     still = first_aid.get("open") or ()
     if still:
         said = f"aid holds, but STILL OPEN: {quote(still[0])}" + (
