@@ -6,7 +6,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.wpward.wordpress.plugins.module_utils import containment_apply
+from ansible_collections.wpward.wordpress.plugins.module_utils import (
+    containment,
+    containment_apply,
+)
 from ansible_collections.wpward.wordpress.plugins.module_utils.journal_runs import (
     CONFIRMED,
     OPEN,
@@ -53,9 +56,7 @@ def contain(monkeypatch: pytest.MonkeyPatch, runs: Runs, still_open: bool) -> di
     found = {"blog.example/": ["/xmlrpc.php came back with 200."]} if still_open else {}
     monkeypatch.setattr(containment_apply, "_open", lambda *_arguments: found)
     monkeypatch.setattr(containment_apply, "apply", apply)
-    monkeypatch.setattr(
-        containment_apply.containment, "plan", lambda *_: containment_apply.Aid(ways=["nginx"])
-    )
+    monkeypatch.setattr(containment, "plan", lambda *_: containment.Aid(ways=["nginx"]))
     return containment_apply.contain(Journal(runs), EVIDENCE)  # type: ignore[arg-type]
 
 
