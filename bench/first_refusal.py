@@ -35,7 +35,7 @@ sys.path.insert(0, str(ROOT / "molecule"))
 
 from testbed import clients, hosts, podman  # noqa: E402
 from testbed.shell import TestbedError  # noqa: E402
-from under_flood import flooded, until  # noqa: E402
+from under_flood import flooded, no_connections, until  # noqa: E402
 
 BIN = Path(sys.executable).parent
 HOST, CLIENTS = "bench-refusal", "bench-refusal-clients"
@@ -147,20 +147,9 @@ def put_back(host: hosts.Host, several: clients.Clients, name: str, before: str)
         raise RuntimeError(f"{name}: the host's files are not what they were")
 
 
-def end_masters(sockets: Path, host: hosts.Host) -> None:
-    """Ansible's SSH connections outlive it; the next operator has none."""
-    for path in sockets.glob("*"):
-        subprocess.run(
-            ["ssh", "-O", "exit", "-o", f"ControlPath={path}", host.address],
-            capture_output=True,
-            check=False,
-        )
-
-
 def enter(way: Way, host: hosts.Host, watcher: subprocess.Popen[str]) -> float:
     """Seconds from Enter to the first refusal; the command has ended after it."""
-    with tempfile.TemporaryDirectory(prefix="wpw") as sockets, tempfile.TemporaryFile() as said:
-        environment = {**os.environ, "ANSIBLE_SSH_CONTROL_PATH_DIR": sockets}
+    with no_connections(host) as environment, tempfile.TemporaryFile() as said:
         began = time.monotonic()
         command = subprocess.Popen(
             way.argv,
@@ -178,7 +167,6 @@ def enter(way: Way, host: hosts.Host, watcher: subprocess.Popen[str]) -> float:
         finally:
             command.kill()
             command.wait()
-            end_masters(Path(sockets), host)
         if not seen["refused_at"] or not seen["confirmed"]:
             said.seek(0)
             raise RuntimeError(

@@ -1,10 +1,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A host under a flood that ends when the block does, for the benchmarks."""
+"""A host under a flood that ends when the block does, and commands as an operator enters them."""
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -60,3 +62,18 @@ def flooded(
         end_programs(several)
         for program in programs:
             program.communicate(timeout=60)
+
+
+@contextmanager
+def no_connections(host: hosts.Host) -> Iterator[dict[str, str]]:
+    """An environment in which Ansible finds no connection of an earlier run; its own outlive it."""
+    with tempfile.TemporaryDirectory(prefix="wpw") as sockets:
+        try:
+            yield {**os.environ, "ANSIBLE_SSH_CONTROL_PATH_DIR": sockets}
+        finally:
+            for path in Path(sockets).glob("*"):
+                subprocess.run(
+                    ["ssh", "-O", "exit", "-o", f"ControlPath={path}", host.address],
+                    capture_output=True,
+                    check=False,
+                )
