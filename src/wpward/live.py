@@ -30,7 +30,7 @@ from wpward.live_arguments import (
     report_directory,
 )
 from wpward.live_events import PROVEN, RunState
-from wpward.live_interrupt import put_back, sayings
+from wpward.live_interrupt import leave, put_back, sayings
 from wpward.live_run import BECOME_PROMPT, SSH_PROMPT, Process, environment
 from wpward.live_table import Screen
 from wpward.playbooks import CollectionNotFound
@@ -213,18 +213,27 @@ def _not_started(options: argparse.Namespace, state: RunState) -> str:
     return f"no host of the inventory {options.inventory}{limit}; nothing was done"
 
 
+def _hosts_to_resume(options: argparse.Namespace, screen: Screen, reports: Path) -> list[str]:
+    if options.limit:
+        raise UsageError("--resume chooses the hosts itself; leave --limit out")
+    last, hosts, later = live_result.unproven(options.resume, reports)
+    if hosts:
+        screen.say(f"Resuming {last} on {', '.join(hosts)}")
+    else:
+        screen.say(f"Every host of {last} is proven; there is nothing to resume.")
+    if later:
+        screen.say(f"For later, since they did not answer: {', '.join(later)}")
+    return hosts
+
+
 def _run(options: argparse.Namespace, screen: Screen, asked: Interrupts) -> int:
     started = time.time()
     reports = report_directory(options)
     hosts: list[str] = []
     if getattr(options, "resume", None) is not None:
-        if options.limit:
-            raise UsageError("--resume chooses the hosts itself; leave --limit out")
-        last, hosts = live_result.unproven(options.resume, reports)
+        hosts = _hosts_to_resume(options, screen, reports)
         if not hosts:
-            screen.say(f"Every host of run {last} is proven; there is nothing to resume.")
             return 0
-        screen.say(f"Resuming run {last} on {', '.join(hosts)}")
     run = ""
     if options.command in RUNS:
         run = extra_variable(options, "harden_run") or new_run()
@@ -232,30 +241,64 @@ def _run(options: argparse.Namespace, screen: Screen, asked: Interrupts) -> int:
     arguments = ansible_arguments(options, run, hosts)
     state = RunState(options.command)
     state.expect(hosts)
+    watch = Watch(options, screen, asked)
+    kept = _Kept(reports / run, run, started) if run and not options.check else None
     with screen:
-        watch = Watch(options, screen, asked)
+        if kept:
+            kept.begin(screen, state)
         code = watch.follow(arguments, state, patience=1, hosts=True)
         if not any(host.began is not None for host in state.hosts.values()) and not asked.count:
+            if kept:
+                kept.forget()
             raise UsageError(_not_started(options, state))
-        if asked.count and run:
+        if run and not state.finished:
             put_back(watch, state, run)
+        elif run:
+            leave(watch, state, run)
         screen.final(state)
     done = live_result.exit_code(state, code, interrupted=bool(asked.count))
     if done == 1 and state.errors():
         screen.say(state.errors())
-    result = live_result.document(state, run, done, started)
-    if run and not options.check:
-        directory = Path(state.report).parent if state.report else reports / run
-        try:
-            live_result.keep(directory, result)
-        except OSError as error:
-            screen.say(f"wpward: {directory}: {error.strerror}; --resume will not know this run")
+    if kept:
+        kept.end(screen, state, done)
         if any(host.outcome not in PROVEN for host in state.hosts.values()):
-            screen.say(f"the others again: wpward {options.command} ... --resume {directory}")
+            screen.say(f"for the others: wpward {options.command} ... --resume {kept.directory}")
     if state.report:
         screen.say(f"report {state.report}")
-    _write(options, result)
+    _write(options, live_result.document(state, run, done, started))
     return done
+
+
+class _Kept:
+    """The run's result beside its report, from its first moment on."""
+
+    def __init__(self, directory: Path, run: str, started: float) -> None:
+        self.directory = directory
+        self._expected = directory
+        self._run = run
+        self._started = started
+
+    def begin(self, screen: Screen, state: RunState) -> None:
+        self._keep(screen, live_result.document(state, self._run, None, self._started))
+
+    def forget(self) -> None:
+        """Nothing was begun."""
+        live_result.drop(self.directory)
+
+    def end(self, screen: Screen, state: RunState, code: int) -> None:
+        if state.report:
+            # The inventory may have put it elsewhere.
+            self.directory = Path(state.report).parent
+        self._keep(screen, live_result.document(state, self._run, code, self._started))
+        if state.report and not state.finished:
+            with suppress(OSError):
+                live_result.amend(Path(state.report), state)
+
+    def _keep(self, screen: Screen, result: dict[str, Any]) -> None:
+        try:
+            live_result.keep(self.directory, result, self._expected)
+        except OSError as error:
+            screen.say(f"wpward: {self.directory}: {error.strerror}; --resume cannot know this run")
 
 
 def _write(options: argparse.Namespace, result: dict[str, Any]) -> None:

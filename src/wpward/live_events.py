@@ -28,19 +28,22 @@ _STEPS = {
     "contain": "first aid",
     "preserve": "evidence",
     "probe": "probing",
-    "report": "reporting",
     "rollback": "putting back",
 }
+_UNDO = "Roll the run back"
 # Roles that do more than one thing, by how the names of their tasks begin.
 _STEPS_BY_TASK = {
     "Record how the sites work,": "recording the sites",
     "Attack and use the sites": "proving",
     "End first aid": "ending first aid",
     "Confirm the run": "confirming",
-    "Roll the run back": "putting back",
+    _UNDO: "putting back",
     "Purge the log tables": "clearing away",
+    "Leave the report": "reporting",
 }
 CONFIRM = "Confirm the run"
+# What the role harden begins with.
+_NO_OUTCOME = "unreported"
 _LINES_OF_AN_ERROR = 12
 
 
@@ -58,6 +61,7 @@ class HostState:
     began: float | None = None
     ended: float | None = None
     verdict: str = ""
+    proof: str = ""
     outcome: str = ""
     failure: str = ""
     unreachable: bool = False
@@ -68,6 +72,7 @@ class HostState:
     first_aid: str = ""
     first_aid_ended: bool = False
     deadline: str = ""
+    said: str = ""
 
     def elapsed(self, now: float) -> float | None:
         """Seconds since its first task, to its last where it is done; None before."""
@@ -78,7 +83,7 @@ class HostState:
 
 def _text(value: object) -> str:
     """Somebody else's text, line by line, without anything a terminal would obey."""
-    lines = str(value).strip().splitlines()
+    lines = str(value).strip().removeprefix("Task failed: ").splitlines()
     return "\n".join(printable(line, 2000) for line in lines)
 
 
@@ -132,7 +137,9 @@ class RunState:
         result = result if isinstance(result, Mapping) else {}
         if kind == "runner_on_start":
             host.began = now if host.began is None else host.began
+            # Whoever is given another task was not lost for good.
             host.busy, host.unreachable = True, False
+            host.ended = host.ended if host.outcome else None
             self._step(host, data)
             return
         if kind not in (
@@ -177,23 +184,22 @@ class RunState:
         if isinstance(plan, Mapping):
             host.verdict = _text(plan.get("verdict", ""))
             self._change(host, "verdict: " + host.verdict)
-        if isinstance(proof, Mapping) and self.command == "verify":
-            self._outcome(host, "proven" if proof.get("proven") else "unproven", now)
+        if isinstance(proof, Mapping):
+            host.proof = "proven" if proof.get("proven") else "unproven"
+            if self.command == "verify":
+                self._outcome(host, host.proof, now)
         if "harden_touched" in facts:
             host.touched = bool(facts["harden_touched"])
-            if not host.touched:
-                # Every run of the role begins so: nothing is known of its outcome yet.
-                host.settled, host.failed, host.ended = False, False, None
-                return
-        if facts.get("harden_outcome"):
-            outcome = str(facts["harden_outcome"])
+        outcome = str(facts.get("harden_outcome") or _NO_OUTCOME)
+        if outcome != _NO_OUTCOME:
             host.settled = host.settled or outcome in PROVEN | {"rolled_back"}
             self._outcome(host, outcome, now)
 
     def _step(self, host: HostState, data: Mapping[str, Any]) -> None:
         role, task = str(data.get("role", "")), str(data.get("task", ""))
-        if task.startswith("Validating arguments"):
-            # Those of all roles of a play come first, before anything is done.
+        # The roles of a play have their arguments checked first of all, and where nothing was
+        # changed, the task that puts it back is about to be skipped.
+        if task.startswith("Validating arguments") or (task == _UNDO and not host.touched):
             return
         step = next((words for name, words in _STEPS_BY_TASK.items() if task.startswith(name)), "")
         if not step and role in _REMEDIES:
@@ -208,7 +214,9 @@ class RunState:
         self._change(host, WORDS.get(outcome, outcome))
 
     def _change(self, host: HostState, words: str) -> None:
-        self.changes.append((host.name, words))
+        if words != host.said:
+            host.said = words
+            self.changes.append((host.name, words))
 
     def _stats(self, data: Mapping[str, Any], now: float) -> None:
         self.finished = True
@@ -233,14 +241,22 @@ class RunState:
         host.busy = False
         if host.unreachable:
             host.outcome = "unreachable"
-        elif host.failed:
-            if host.outcome not in NOT_DONE:
-                host.outcome = "failed"
-        elif host.began is None:
+        elif host.failed and (self.finished or not host.outcome):
+            host.outcome = host.outcome if host.outcome in NOT_DONE else "failed"
+        elif not host.outcome and host.began is None:
             host.outcome = "not_reached"
-        elif not host.outcome or (host.outcome == "failed" and not self.finished):
-            done = {"probe": "probed", "contain": "contained"}.get(self.command, "")
-            host.outcome = done if self.finished and done else "interrupted"
+        elif not host.outcome:
+            host.outcome = self._done(host) if self.finished else "interrupted"
+
+    def _done(self, host: HostState) -> str:
+        """What came of a host that every task went well for, and that no role named an outcome."""
+        if self.command == "rollback":
+            return "unchanged"
+        if host.proof:
+            return host.proof
+        if self.command == "contain" or (self.command == "incident" and host.first_aid):
+            return "contained"
+        return "probed" if host.verdict else "done"
 
     def unsettled(self) -> list[str]:
         """The hosts that the run may have changed, and neither confirmed nor put back."""
@@ -263,6 +279,7 @@ WORDS = {
     "interrupted": "interrupted",
     "probed": "probed",
     "contained": "first aid holds",
+    "done": "done",
     "proven": "proven",
     "unproven": "NOT proven",
 }

@@ -42,9 +42,8 @@ def put_back(watch: Watch, state: RunState, run: str) -> None:
     if names and watch.asked.count < 2:
         watch.screen.say(f"putting back run {run} on {', '.join(names)}")
         _roll_back(watch, state, names, run)
+    leave(watch, state, run)
     left = state.unsettled()
-    if left:
-        _leave(watch, state, left, run)
     bare = [host.name for host in state.hosts.values() if host.first_aid_ended]
     again = [name for name in bare if name not in left]
     if again and watch.asked.count < 2:
@@ -100,11 +99,16 @@ def _roll_back(watch: Watch, state: RunState, names: list[str], run: str) -> Non
             time.sleep(0.1)
 
 
-def _leave(watch: Watch, state: RunState, names: list[str], run: str) -> None:
+def leave(watch: Watch, state: RunState, run: str) -> None:
+    """Say of every host that is neither confirmed nor put back when it puts itself back."""
+    names = state.unsettled()
+    if not names:
+        return
     seconds = extra_variable(watch.options, "wpward_confirm_within", "300")
     for name in names:
         host = state.hosts[name]
-        host.outcome = "rollback_failed"
+        if not host.unreachable:
+            host.outcome = "rollback_failed"
         when = f"at {host.deadline}" if host.deadline else f"within {seconds} seconds"
         watch.screen.say(f"{name}: puts itself back {when} (wpward_confirm_within)")
     watch.screen.say(

@@ -27,8 +27,10 @@ from ansible_runner.runner import Runner
 # The prompts of ansible-playbook --ask-pass and --ask-become-pass.
 SSH_PROMPT = r"^SSH password:\s*?$"
 BECOME_PROMPT = r"^BECOME password.*:\s*?$"
-# How long ansible-playbook may take to end its workers before it is told again, less politely.
-_PATIENCE = 15.0
+# How long ansible-playbook may take to end before it is told again, and then before it is killed.
+# An interrupt that comes at a bad moment is lost in it; the second one ends it for certain.
+_AGAIN = 4.0
+_KILL = 12.0
 
 
 def environment(*, colours: bool, asks_password: bool) -> dict[str, str]:
@@ -70,7 +72,7 @@ class Process:
         self.code: int | None = None
         self.problem: Exception | None = None
         self._events: queue.SimpleQueue[tuple[float, dict[str, Any]]] = queue.SimpleQueue()
-        self._stop_at: float | None = None
+        self._reminders: list[tuple[float, signal.Signals]] = []
         self._directory = _private_directory()
         self._pid_file = self._directory / "pid"
         try:
@@ -143,15 +145,15 @@ class Process:
 
     def running(self) -> bool:
         """Whether it has not ended; one more call of `events` gets the rest when it has."""
-        if self._stop_at is not None and time.monotonic() > self._stop_at + _PATIENCE:
-            self._stop_at = time.monotonic()
-            self._signal(signal.SIGKILL)
+        while self._reminders and time.monotonic() >= self._reminders[0][0]:
+            self._signal(self._reminders.pop(0)[1])
         return self._thread.is_alive()
 
     def stop(self) -> None:
         """Have it end: it stops its workers itself, and is killed where it does not."""
-        self._stop_at = time.monotonic()
+        now = time.monotonic()
         self._signal(signal.SIGINT)
+        self._reminders = [(now + _AGAIN, signal.SIGINT), (now + _KILL, signal.SIGKILL)]
 
     def _signal(self, number: signal.Signals) -> None:
         with suppress(OSError, ValueError):
