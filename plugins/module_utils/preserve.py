@@ -133,7 +133,8 @@ class _Collection:
         divisible = _is_text(descriptor)
         part = _PART if divisible else size
         last = self.archive.size + room
-        while end > 0:
+        # An empty log tells something as well.
+        while end > 0 or size == 0:
             start = _line_start(descriptor, end - part, end)
             name = f"logs{os.path.normpath(file.path)}"
             if (start, end) != (0, size):
@@ -164,6 +165,8 @@ class _Collection:
                 return
             else:
                 end = start
+                if start == 0:
+                    return
 
 
 def _is_text(descriptor: int) -> bool:

@@ -12,15 +12,22 @@ import re
 REDACTED = b"<redacted>"
 
 _WORD = (
-    rb"(?:passw|passphrase|passwd|\bpwd\b|_pwd\b|secret|token|credential|authorization|cookie"
+    rb"(?:passw|passphrase|\bpwd\b|_pwd\b|secret|credential|(?<!http_)authorization"
+    # Not nginx's server_tokens, httpd's ServerTokens and sizes of the full text search.
+    rb"|(?<!server_)(?<!server)token(?!_size)"
     rb"|api[_-]?key|private[_-]?key|access[_-]?key|auth[_-]?key|\bsalt\b|_salt\b"
     rb"|(?:db|database)_?pass)"
 )
 _LINE = re.compile(
-    # The rest of the word, then what separates it from its value.
-    rb"(?P<kept>" + _WORD + rb"[\w.\-]*[\"']?\]?[ \t]*[=: \t,]+)(?P<value>[^\r\n]*)",
+    # The rest of the word, what separates it from its value, and the value with its continuations.
+    rb"(?P<kept>" + _WORD + rb"[\w.\-]*[\"']?\]?[ \t]*[=: \t,]+)"
+    rb"(?P<value>[^\r\n]*(?:(?<=\\)\r?\n[^\r\n]*)*)",
     re.IGNORECASE,
 )
+_NO_SECRET = re.compile(
+    rb"[ \t\"']*(?:[;{}\"' \t]*|\$[a-z_]\w*[\"']?[ \t]*;?[ \t]*)$", re.IGNORECASE
+)
+"""Nothing, or a variable of nginx alone."""
 _ADDRESS = re.compile(
     rb"(?P<kept>[a-z][a-z0-9+.-]*://[^\s/:@\"']*:)[^\s/@\"']+(?=@)", re.IGNORECASE
 )
@@ -45,7 +52,7 @@ def configuration(data: bytes) -> tuple[bytes, int]:
 
     def line(match: re.Match[bytes]) -> bytes:
         nonlocal count
-        if not match.group("value").strip(b" \t;{}\"'"):
+        if _NO_SECRET.match(match.group("value")):
             return match.group()
         count += 1
         return match.group("kept") + REDACTED
