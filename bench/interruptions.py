@@ -148,7 +148,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--roles", default=ROLES, help="'' for all that harden.yml applies")
     parser.add_argument("--save", type=Path, help="what was found so far, to go on from")
     parser.add_argument("--logs", type=Path, help="where to keep what ansible-playbook printed")
-    parser.add_argument("--keep-hosts", action="store_true", help="leave the hosts running")
+    parser.add_argument(
+        "--keep-hosts", action="store_true", help="take hosts that run, leave them running"
+    )
     return parser
 
 
@@ -167,7 +169,7 @@ def main() -> int:
     logs = options.logs or Path(tempfile.mkdtemp(prefix="interruptions-"))
     logs.mkdir(parents=True, exist_ok=True)
     try:
-        subjects = [beds.make(name, web) for name, web in WEBS.items()]
+        subjects = [beds.make(name, web, not options.keep_hosts) for name, web in WEBS.items()]
         for kind in kinds:
             for name in points:
                 if f"{kind}|{name}" in cells:

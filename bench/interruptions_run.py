@@ -49,7 +49,7 @@ POINTS = {
     point.name: point
     for point in (
         Point("first aid being applied", "contain : Close XML-RPC on every virtual host", 2, 60),
-        Point("evidence kept", "harden : Name the run", 0, 60),
+        Point("evidence being kept", "preserve : Preserve the evidence", 2, 50),
         Point("probe", "probe : Read the host", 2, 60),
         Point("sites at work recorded", "verify : Keep the record", 0, 75),
         Point("endpoints being closed", "endpoints : Close the endpoints", 2, 90),
