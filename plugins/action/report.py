@@ -40,6 +40,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                     "choices": ["begun", "host", "ended", "unreachable"],
                     "default": "host",
                 },
+                "hosts": {"type": "list", "elements": "str", "default": []},
                 "directory": {"type": "path"},
                 "run": {"type": "str", "default": ""},
                 "confirm_within": {"type": "int", "default": 300},
@@ -66,7 +67,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         directory = Path(given) if given else None
         confirm_within = options.pop("confirm_within")
         fleet = Fleet(
-            all=variables.get("ansible_play_hosts_all", [host]),
+            all=options.pop("hosts") or variables.get("ansible_play_hosts_all", [host]),
             running=variables.get("ansible_play_hosts", [host]),
             batch=variables.get("ansible_play_batch", [host]),
             known=variables.get("hostvars", {}),

@@ -29,6 +29,14 @@ options:
     type: str
     choices: [begun, host, ended, unreachable]
     default: host
+  hosts:
+    description:
+      - Every host of the run, also those that tasks no longer run for. By default those of the
+        play.
+    version_added: 0.3.0
+    type: list
+    elements: str
+    default: []
   directory:
     description:
       - Directory of the run on the controller. It is made with mode C(0700), its files have

@@ -41,32 +41,34 @@ REASONS = {
 
 
 def _silent(known: Mapping[str, Any], confirm_within: int) -> tuple[str, str]:
-    """The outcome and its reason of a host that began and did not come to its report."""
-    if known.get("probe_evidence") is None:
-        for name in ("__probe_result", "contain_result"):
-            answer = known.get(name)
-            if isinstance(answer, Mapping) and answer.get("unreachable") is True:
-                said = str(answer.get("msg") or "")
-                return UNREACHABLE, f"It could not be reached; nothing was changed. {said}".strip()
-        return BEGUN, (
-            "It failed or could not be reached before it could report; the output of the run "
-            "says why."
-        )
+    """The outcome and its reason of a host that left the run before it could report."""
+    for name in ("__probe_result", "contain_result"):
+        answer = known.get(name)
+        if isinstance(answer, Mapping) and answer.get("unreachable") is True:
+            said = str(answer.get("msg") or "")
+            return UNREACHABLE, f"It could not be reached; nothing was changed. {said}".strip()
     if known.get("harden_touched"):
         return LOST, (
             "It could no longer be reached after its first change. What was not confirmed, it puts "
             f"back by itself at most {confirm_within} seconds after the last change, after a "
             "reboot too."
         )
-    return LOST, "It could no longer be reached after the probe. Nothing had been changed."
+    if known.get("probe_evidence") is not None:
+        return LOST, "It could no longer be reached after the probe. Nothing had been changed."
+    return BEGUN, (
+        "It failed or could not be reached before it could report; the output of the run says why."
+    )
 
 
-def standing(known: Mapping[str, Any], running: bool, confirm_within: int) -> tuple[str, str]:
+def standing(
+    known: Mapping[str, Any], *, hardening: bool, running: bool, confirm_within: int
+) -> tuple[str, str]:
     """A host's outcome, and the reason where no report of its own tells it.
 
     Args:
         known: the host's variables, as far as the run came to set them.
-        running: whether tasks still run for it.
+        hardening: whether this is a rollout, which comes to its hosts one after the other.
+        running: whether tasks still run for the host.
         confirm_within: seconds after the last change until the host puts itself back.
     """
     outcome = str(known.get("harden_outcome") or "")
@@ -74,10 +76,12 @@ def standing(known: Mapping[str, Any], running: bool, confirm_within: int) -> tu
         return outcome, ""
     if not running or outcome == BEGUN:
         return _silent(known, confirm_within)
+    if hardening:
+        return WAITING, ""
     checks = known.get("verify_result")
     if isinstance(checks, Mapping):
         return ("proven" if checks.get("proven") is True else "unproven"), ""
-    return ("probed", "") if known.get("probe_evidence") is not None else (WAITING, "")
+    return "probed", ""
 
 
 def by_outcome(documents: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:

@@ -38,10 +38,11 @@ LEFT = "left.txt"
 
 @dataclass(frozen=True)
 class Fleet:
-    """The hosts of a play, as Ansible counts them.
+    """The hosts of a run, as Ansible counts them.
 
-    all: every host, in the inventory's order. running: those that tasks still run for. batch:
-    those of the current batch. known: every host's variables.
+    all: every host, in the inventory's order, also those that no task runs for any more.
+    running: those that tasks still run for. batch: those of the current batch. known: every
+    host's variables.
     """
 
     all: Sequence[str]
@@ -96,7 +97,13 @@ def ended(directory: Path | None, fleet: Fleet, run: str, confirm_within: int) -
     """
     running = set(fleet.running)
     standings = {
-        host: standing(fleet.known[host], host in running, confirm_within) for host in fleet.all
+        host: standing(
+            fleet.known[host],
+            hardening=bool(run),
+            running=host in running,
+            confirm_within=confirm_within,
+        )
+        for host in fleet.all
     }
     documents = [{"host": host, "outcome": outcome} for host, (outcome, _why) in standings.items()]
     result: dict[str, Any] = {
