@@ -17,8 +17,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.preserve_archive 
     Shorter,
 )
 
-NOISE = random.Random(7).randbytes(1 << 20) if hasattr(random.Random, "randbytes") else b""
-NOISE = NOISE or bytes(random.Random(7).getrandbits(8) for _ in range(1 << 20))
+NOISE = random.Random(7).getrandbits(8 << 20).to_bytes(1 << 20, "big")
 
 
 def archive(limit: int = 1 << 24, seconds: float = 60) -> tuple[io.BytesIO, Archive]:
