@@ -34,6 +34,7 @@ collect_ignore = (
         "test_finding_catalogue.py",
         "test_guard_role.py",
         "test_html_report.py",
+        "test_interruptions.py",
         "test_judgement.py",
         "test_networks_refresh.py",
         "test_nginx_config_oracle.py",
