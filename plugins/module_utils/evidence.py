@@ -41,10 +41,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.journal_base impo
     Refused,
     sentence,
 )
-from ansible_collections.wpward.wordpress.plugins.module_utils.journal_runs import (
-    CONFIRMED,
-    is_temporary,
-)
+from ansible_collections.wpward.wordpress.plugins.module_utils.journal_runs import is_temporary
 from ansible_collections.wpward.wordpress.plugins.module_utils.log_time import iso
 from ansible_collections.wpward.wordpress.plugins.module_utils.problems import Problems
 from ansible_collections.wpward.wordpress.plugins.module_utils.processes import Process
@@ -101,21 +98,12 @@ def _traps(
 
 def _first_aid(problems: Problems) -> dict[str, Any] | None:
     """What module contain keeps closed; None where nothing is."""
-    runs = Journal().runs
     try:
-        held = [record for record in runs.expiring() if is_temporary(record)]
-        hardened = bool(held) and any(
-            done.role == "endpoints"
-            for record in runs.all()
-            if record["state"] == CONFIRMED
-            for done in runs.transactions(record["run"])
-        )
+        held = [record for record in Journal().runs.expiring() if is_temporary(record)]
     except (Refused, OSError) as error:
         problems.add("journal_unread", f"wpward's own journal cannot be read: {sentence(error)}")
         return None
-    if not held:
-        return None
-    return {"run": held[0]["run"], "until": held[0]["deadline"], "hardened": hardened}
+    return {"run": held[0]["run"], "until": held[0]["deadline"]} if held else None
 
 
 def _resolve(rows: Sequence[dict[str, Any]], deadline: float) -> None:

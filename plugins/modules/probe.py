@@ -604,8 +604,12 @@ evidence:
         httpd:
           description:
             - The C(values) that are configured for the MPM, what httpd makes of them
-              (C(effective)), and in C(overriding) the file and line of one that httpd reads behind
-              RV(evidence.httpd.conf_file); null where httpd does not run.
+              (C(effective)), whether role capacity set any (C(ours)), and in C(overriding) the file
+              and line of one that httpd reads behind RV(evidence.httpd.conf_file); null where httpd
+              does not run. C(fcgi) holds the
+              C(workers) of mod_proxy that lead to Unix sockets of php-fpm, with the limit of ours in
+              C(limit) and another's definition in C(defined), and the sockets that are C(passed) by
+              C(ProxyPass) and C(ProxyPassMatch) at C(passes).
           type: dict
         php_fpm:
           description:
@@ -640,9 +644,6 @@ evidence:
         until:
           description: When the host puts it back, in UTC.
           type: str
-        hardened:
-          description: Whether role endpoints closes the endpoints as well, for good.
-          type: bool
     fail2ban:
       description: fail2ban; null where it is not installed.
       type: dict

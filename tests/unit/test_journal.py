@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.wpward.wordpress.plugins.module_utils import evidence, journal_runs
+from ansible_collections.wpward.wordpress.plugins.module_utils import journal_runs
 from ansible_collections.wpward.wordpress.plugins.module_utils.journal import Outcome
 from ansible_collections.wpward.wordpress.plugins.module_utils.journal_base import Refused
-from ansible_collections.wpward.wordpress.plugins.module_utils.problems import Problems
 from ansible_collections.wpward.wordpress.plugins.module_utils.transaction_plan import preview
 from unit.fault.scene import ODD_UID, Scene
 
@@ -504,27 +503,6 @@ def test_a_directory_that_two_runs_use_goes_with_the_last_of_them(scene: Scene, 
     assert (scene.root / "new" / "deep").is_dir()
     roll_back(scene)
     assert scene.tree() == before
-
-
-def test_the_evidence_tells_first_aid_and_whether_the_host_is_hardened_below_it(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(evidence, "Journal", lambda: scene.journal)
-
-    def told() -> Any:
-        return evidence._first_aid(Problems())
-
-    assert told() is None
-    first_aid(scene)
-    assert (told()["run"], told()["hardened"]) == ("aid", False)
-    change(scene, "nginx.conf", "guarded", role="guard")
-    confirm(scene)
-    change(scene, "nginx.conf", "hardened", run="run2")
-    assert told()["hardened"] is False, "run2 can still be put back"
-    confirm(scene, "run2")
-    assert told()["hardened"] is True
-    roll_back(scene, run="run2")
-    assert told()["hardened"] is False
 
 
 def test_the_timer_is_set_for_whichever_ends_first(scene: Scene) -> None:
