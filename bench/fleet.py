@@ -10,7 +10,10 @@ controller.
 - `first`: a run that changes everything, on fresh hosts, once on each real one, as there only one
   run at a time may change a host. It downloads and installs fail2ban.
 - `again`: the run that changes nothing, on all names. harden.yml runs in one batch (wpward_serial),
-  as the peer does.
+  as the peer does. Names of one real host get in each other's way in two places only: its journal's
+  lock, which such a run holds while it compares files, and fail2ban, which serves one client at a
+  time. The address that the bans are proven with is another for each name, as a ban that one name
+  lifts would refute another's.
 
 The peer is described in fleet_peer.py. It has real hosts of its own, in the same run, and its turn
 right after wpward's. A Markdown table goes to standard output, progress to standard error.
@@ -41,6 +44,7 @@ sys.path.insert(0, str(ROOT / "molecule"))
 from testbed import hosts, podman  # noqa: E402
 
 ROUNDS_OF_ONE = 3
+REAL = 3
 # A host of a real fleet has one connection of Ansible's; here it has one for each of its names.
 SSHD = "MaxStartups 300\nLogLevel VERBOSE\n"
 SESSION = "Starting session: "
@@ -141,6 +145,7 @@ class Fleet:
                 "ansible_ssh_common_args": f"-F {host.ssh_config}",
                 "ansible_control_path": f"{self._folder}/ssh-{number}",
                 "ansible_python_interpreter": "/usr/bin/python3",
+                "bench_number": number + 1,
             }
         path = self._folder / "inventory" / "hosts.json"
         path.parent.mkdir(exist_ok=True)
@@ -198,6 +203,7 @@ class Bench:
                     # The test bed's addresses are private, as those of a proxy would be.
                     "wpward_cdn": "none",
                     "wpward_serial": ["100%"],
+                    "__bans_test_address": "203.0.113.{{ bench_number }}",
                 }
             began = time.monotonic()
             changes = what == "first"
@@ -304,7 +310,7 @@ def main() -> int:
     deadline = time.monotonic() + wanted.minutes * 60
     # A path of a control socket has at most 107 characters.
     with tempfile.TemporaryDirectory(prefix="fleet-") as folder:
-        real = 1 if wanted.quick else 2
+        real = 1 if wanted.quick else REAL
         bench = Bench(Path(folder), real, peer)
         try:
             for who in (OURS, PEER)[: 1 + peer]:
@@ -320,7 +326,8 @@ def main() -> int:
         finally:
             hosts.down(bench.names)
     print(
-        f"{os.cpu_count()} processors for the controller and {real * (1 + peer)} real hosts; "
+        f"ansible-core {fleet_peer.core_version()}; {os.cpu_count()} processors for the controller "
+        f"and {real * (1 + peer)} real hosts; "
         f"memory is the sum of proportional set sizes; medians of {ROUNDS_OF_ONE} where there is "
         "one name, single runs otherwise.\n"
     )

@@ -97,7 +97,7 @@ def prepare() -> Path:
     with locked("bench-fleet-peer"):
         if not (venv / "ready").exists():
             subprocess.run([sys.executable, "-m", "venv", "--clear", venv], check=True)
-            core = f"ansible-core=={_core()}"
+            core = f"ansible-core=={core_version()}"
             pip = [f"{venv}/bin/pip", "install", "--quiet", "--disable-pip-version-check"]
             own = (f"debops=={DEBOPS}", "netaddr==1.3.0", "passlib==1.7.4")
             subprocess.run([*pip, core, *own], check=True)
@@ -113,10 +113,11 @@ def write_playbook(folder: Path) -> Path:
     return path
 
 
-def _core() -> str:
+def core_version() -> str:
+    """The release of ansible-core that both sides run with."""
     return importlib.metadata.version("ansible-core")
 
 
 def _venv() -> Path:
     cache: Path = cache_dir().parent
-    return cache / "bench" / f"debops-{DEBOPS}-{COMMUNITY}-core-{_core()}"
+    return cache / "bench" / f"debops-{DEBOPS}-{COMMUNITY}-core-{core_version()}"
