@@ -88,7 +88,8 @@ _value:
       description: >-
         Each maximum: C(service), C(pool) (null for httpd), C(setting), its value C(before) and
         C(after), the bytes that C(each) worker takes (PSS), the C(limit) that decided (V(memory),
-        V(cpu) or V(kept)), and the C(reason) in a sentence.
+        V(cpu), V(queue) or V(kept)), and the C(reason) in a sentence. V(queue) is for the requests
+        of a process of httpd that may be with a pool at a time.
       type: list
       elements: dict
     predicted:
@@ -100,7 +101,7 @@ _value:
         C(dropin) for that (both null where what is there stays), C(apachectl_ulimit) (whether
         APACHE_ULIMIT_MAX_FILES has to say it too), C(file_entries) (files for
         M(wpward.wordpress.transaction)) and C(settings) (the numbers for the service's own
-        configuration; of php-fpm in C(pools); empty where what is there stays as it is, with
+        configuration; of php-fpm in C(pools), of mod_proxy in C(fcgi); empty where what is there stays as it is, with
         what an earlier run wrote).
       type: list
       elements: dict

@@ -13,6 +13,7 @@ import posixpath
 import re
 from typing import Any, Tuple
 
+from ansible_collections.wpward.wordpress.plugins.module_utils import httpd_fcgi
 from ansible_collections.wpward.wordpress.plugins.module_utils.files import real_path
 from ansible_collections.wpward.wordpress.plugins.module_utils.httpd_config import (
     Config,
@@ -130,9 +131,12 @@ def describe(config: Config, mpm: str | None, place: str | None) -> dict[str, An
     """The evidence's ``capacity.httpd``. ``place``: the file of ours that httpd would read, under
     the name by which it comes to it."""
     known = values(config)
+    ours = httpd_fcgi.our_file(place)
     return {
         "mpm": mpm,
         "values": known,
+        "ours": any(real_path(one.file) == ours for one in _main(config)),
         "effective": effective(mpm, known),
         "overriding": overriding(config, place),
+        "fcgi": httpd_fcgi.describe(config, place),
     }

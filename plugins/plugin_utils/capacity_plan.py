@@ -19,6 +19,12 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils.capacity_workers 
     php_workers,
     runs_php,
 )
+from ansible_collections.wpward.wordpress.plugins.plugin_utils.fcgi_limits import (
+    Limit,
+    Pool,
+    Threads,
+    plan_limits,
+)
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import (
     plural,
     quote,
@@ -34,10 +40,13 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils.worker_budget imp
     CPU,
     KEPT,
     MEMORY,
+    QUEUE,
     Planned,
     plan_workers,
 )
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.worker_numbers import (
+    SPARE_THREADS,
+    START_SERVERS,
     Numbers,
     differs,
     httpd_differs,
@@ -269,7 +278,7 @@ def _plan_service(evidence: Row, row: Row, settings: Settings, plan: _Plan) -> N
     elif service == "php-fpm" and master is not None:
         numbers = _pool_settings(capacity, row, master, nofile, settings, plan)
     elif service == "httpd" and capacity.get("httpd"):
-        numbers = _httpd_settings(evidence, row, plan)
+        numbers = _httpd_settings(evidence, row, settings, plan)
     plan.services.append(
         {
             "service": service,
@@ -334,19 +343,70 @@ def _pool_settings(
     return {"pools": pools} if changed else {}
 
 
-def _httpd_settings(evidence: Row, row: Row, plan: _Plan) -> dict[str, Any]:
+def _httpd_settings(evidence: Row, row: Row, settings: Settings, plan: _Plan) -> dict[str, Any]:
+    """Everything that our file says, the limits of mod_proxy in ``fcgi``; nothing where it acts
+    already."""
     httpd = evidence["capacity"]["httpd"]
+    if not row.get("manageable", True):
+        return {}
     found = next((one for one in plan.rows if one["service"] == "httpd"), None)
-    if found is None or httpd.get("overriding") or not row.get("manageable", True):
+    numbers: Numbers = {}
+    acts = True
+    if found is not None and not httpd.get("overriding"):
+        moved = found["after"] != found["before"] or runs_php(evidence)
+        # What an earlier run has set would be lost with the rest of the file.
+        if moved or httpd.get("ours"):
+            numbers = _httpd_numbers(evidence, found["after"], plan)
+        acts = not (moved and httpd_differs(httpd, numbers))
+    limits = _fcgi_limits(evidence, settings, plan)
+    if acts and all(one.before == one.options for one in limits):
         return {}
-    php, front = runs_php(evidence), plan.budget.front
-    if found["after"] == found["before"] and not php:
-        return {}
+    if limits:
+        numbers["fcgi"] = [{"name": one.name, **one.options} for one in limits]
+    return numbers
+
+
+def _httpd_numbers(evidence: Row, workers: int, plan: _Plan) -> Numbers:
+    httpd, front = evidence["capacity"]["httpd"], plan.budget.front
     if front is None or httpd["mpm"] == "prefork":
-        numbers = prefork_numbers(httpd, found["after"], php)
-    else:
-        numbers = threaded_numbers(httpd, front, plan.front_after or front.processes)
-    return numbers if httpd_differs(httpd, numbers) else {}
+        return prefork_numbers(httpd, workers, runs_php(evidence))
+    return threaded_numbers(httpd, front, plan.front_after or front.processes)
+
+
+def _fcgi_limits(evidence: Row, settings: Settings, plan: _Plan) -> list[Limit]:
+    """Of a threaded httpd; a row of the plan for each."""
+    capacity = evidence["capacity"]
+    httpd, front = capacity["httpd"], plan.budget.front
+    if not settings.workers or front is None or httpd["mpm"] not in ("event", "worker"):
+        return []
+    children = {(one.workers.unit, one.workers.pool): one.after for one in plan.planned}
+    pools = [
+        Pool(one["name"], one["listen"], children.get((master["unit"], one["name"]), 1))
+        for master in capacity.get("php_fpm") or ()
+        for one in master["pools"]
+        if str(one.get("listen")).startswith("/")
+    ]
+    processes = plan.front_after or front.processes
+    spare = threaded_numbers(httpd, front, processes).get("MinSpareThreads", SPARE_THREADS)
+    start = httpd["values"].get("StartServers") or START_SERVERS
+    threads = Threads(processes, start, front.threads, spare)
+    found = plan_limits(httpd.get("fcgi") or {}, pools, threads)
+    plan.notes += found.notes
+    plan.rows += [
+        {
+            "service": "httpd",
+            "pool": one.pool,
+            "setting": f"requests of each process to {one.name}",
+            # mod_proxy's own.
+            "before": (one.before or {}).get("max", front.threads),
+            "after": one.max,
+            "each": 0,
+            "limit": QUEUE,
+            "reason": one.reason,
+        }
+        for one in found.given
+    ]
+    return found.given
 
 
 def _trap_notes(evidence: Row) -> list[str]:

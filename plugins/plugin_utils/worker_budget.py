@@ -19,7 +19,7 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import pl
 LEAST = 2
 """Workers that a pool keeps: with one, a page that asks its own site for something never ends."""
 
-MEMORY, CPU, KEPT = "memory", "cpu", "kept"
+MEMORY, CPU, KEPT, QUEUE = "memory", "cpu", "kept", "queue"
 
 # What a measurement may be off without a number being changed again: the PSS of the same workers
 # differs by a few percent from one minute to the next.

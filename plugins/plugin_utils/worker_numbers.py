@@ -19,6 +19,7 @@ still waits.
   before his turn, and from then on none was answered; at 32 the workers went on at 5 a second.
 - httpd 2.4.71, event, asking php-fpm 8.2: here the backlog changes nothing. httpd waits in
   connect() when the queue is full, with no timeout of its own, so a pool that it asks keeps its.
+  fcgi_limits limits what httpd asks of it.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ _LONGEST_QUEUE = 511
 
 # httpd's own where nothing is said.
 _SERVERS = {"MinSpareServers": 5, "MaxSpareServers": 10}
-_THREADS = {"MinSpareThreads": 75, "MaxSpareThreads": 250}
+SPARE_THREADS = 75
+START_SERVERS = 3
+_THREADS = {"MinSpareThreads": SPARE_THREADS, "MaxSpareThreads": 250}
 
 
 def queue_length(workers: int, now: int | None) -> int:

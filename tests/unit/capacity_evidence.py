@@ -204,6 +204,11 @@ def applied(before: dict[str, Any], plan: dict[str, Any], grown: float = 1.0) ->
 
 
 def _apply_httpd(httpd: dict[str, Any], settings: dict[str, Any]) -> None:
+    for one in settings.get("fcgi", ()):
+        for worker in httpd["fcgi"]["workers"]:
+            if worker["name"] == one["name"]:
+                worker["limit"] = {"max": one["max"], "acquire": one["acquire"]}
+    settings = {name: value for name, value in settings.items() if name != "fcgi"}
     httpd["values"] |= settings
     effective = httpd["effective"]
     if "MaxRequestWorkers" in settings:

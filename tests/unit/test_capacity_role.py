@@ -181,6 +181,22 @@ def test_httpd_gets_numbers_for_its_own_mpm_only() -> None:
     assert link["target"] == "../conf-available/wpward-capacity.conf"
 
 
+def test_httpd_gets_a_limit_for_each_worker_of_mod_proxy() -> None:
+    limits = [{"name": f"fcgi://{name}", "max": 19, "acquire": 1000} for name in ("a", "b:1")]
+    file = change(service("httpd", "apache2.service", settings={"fcgi": limits}))["files"][-2]
+    lines = [line.strip() for line in file["content"].splitlines()]
+    assert [line for line in lines if line[:1] != "#"] == [
+        word
+        for name in ("a", "b:1")
+        for word in (
+            "<IfModule proxy_fcgi_module>",
+            f'<Proxy "fcgi://{name}/" max=19 acquire=1000 retry=0>',
+            "</Proxy>",
+            "</IfModule>",
+        )
+    ]
+
+
 def test_only_numbers_of_nginx_alone_take_a_reload() -> None:
     nginx = service("nginx", "nginx.service")
     restart = [["systemctl", "daemon-reload"], ["systemctl", "restart", "nginx.service"]]
