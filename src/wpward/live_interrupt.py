@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from wpward.live_arguments import extra_variable, follow_up_arguments
-from wpward.live_events import HostState, RunState
+from wpward.live_events import PROVEN, HostState, RunState
 
 if TYPE_CHECKING:
     from wpward.live import Watch
@@ -43,9 +43,7 @@ def put_back(watch: Watch, state: RunState, run: str) -> None:
         watch.screen.say(f"putting back run {run} on {', '.join(names)}")
         _roll_back(watch, state, names, run)
     leave(watch, state, run)
-    left = state.unsettled()
-    bare = [host.name for host in state.hosts.values() if host.first_aid_ended]
-    again = [name for name in bare if name not in left]
+    again = [host.name for host in _bare(state) if host.settled]
     if again and watch.asked.count < 2:
         watch.screen.say(f"giving first aid again on {', '.join(again)}")
         aid = RunState("contain")
@@ -53,7 +51,7 @@ def put_back(watch: Watch, state: RunState, run: str) -> None:
         for name, host in aid.hosts.items():
             state.hosts[name].first_aid = host.first_aid
             state.hosts[name].first_aid_ended = host.outcome != "contained"
-    open_ = [host.name for host in state.hosts.values() if host.first_aid_ended]
+    open_ = [host.name for host in _bare(state)]
     if open_:
         watch.screen.say(
             f"First aid had ended on {', '.join(open_)} and was not given again: wpward contain "
@@ -66,6 +64,15 @@ def put_back(watch: Watch, state: RunState, run: str) -> None:
             f"First aid stays on {listed}. To end it: wpward rollback "
             f"-i {watch.options.inventory} --role contain"
         )
+
+
+def _bare(state: RunState) -> list[HostState]:
+    """The hosts whose first aid was ended for remedies that did not stay."""
+    return [
+        host
+        for host in state.hosts.values()
+        if host.first_aid_ended and host.outcome not in PROVEN
+    ]
 
 
 def _roll_back(watch: Watch, state: RunState, names: list[str], run: str) -> None:

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from wpward import cli
-from wpward.live_arguments import ansible_arguments
+from wpward.live_arguments import ansible_arguments, extra_variable, follow_up_arguments
 from wpward.playbooks import CollectionNotFound, playbook
 
 
@@ -72,5 +75,83 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         cli.main(["--help"])
     assert stopped.value.code == 0
     shown = capsys.readouterr().out
-    for command in ("probe", "harden", "verify", "rollback", "logs", "networks", "cdn"):
+    for command in ("incident", "probe", "harden", "verify", "rollback", "logs", "networks", "cdn"):
         assert f"\n    {command} " in shown
+
+
+def test_nothing_of_ansible_is_loaded_before_a_playbook_is_run() -> None:
+    program = (
+        "import sys, wpward.cli; wpward.cli._parser(); "
+        "heavy = {'ansible_runner', 'ansible', 'rich', 'yaml'}; print(heavy & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "set()\n"
+
+
+def test_a_run_has_its_name_from_the_beginning() -> None:
+    options = cli._parser().parse_args(["incident", "-i", "x", "--canary", "--tags", "contain"])
+    got = ansible_arguments(options, "20261122T170000Z-ab12cd", ["web1", "web2"])
+    assert got[0].endswith("playbooks/incident.yml")
+    assert got[got.index("--limit") + 1] == "web1,web2"
+    assert got[got.index("--tags") + 1] == "contain"
+    assert json.loads(got[got.index("--extra-vars") + 1]) == {
+        "harden_run": "20261122T170000Z-ab12cd",
+        "wpward_serial": [1, "10%", "100%"],
+    }
+
+
+@pytest.mark.parametrize("sizes", ["", "0", "1,,2", "ten", "1;2", "-1"])
+def test_batch_sizes_that_make_no_sense(sizes: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli._parser().parse_args(["harden", "-i", "x", f"--serial={sizes}"])
+    assert stopped.value.code == 1
+    assert "1,10%,100%" in capsys.readouterr().err
+
+
+def test_a_follow_up_keeps_how_to_log_in_and_names_its_hosts() -> None:
+    options = cli._parser().parse_args(
+        ["harden", "-i", "x", "-u", "deploy", "-K", "--check", "-l", "all", "-e", "wpward_run=no"]
+    )
+    got = follow_up_arguments(options, "rollback", ["web1"], {"wpward_run": "the-run"})
+    assert got[1:] == [
+        *("--inventory", "x", "--user", "deploy", "--ask-become-pass", "--limit", "web1"),
+        *("--extra-vars", "wpward_run=no", "--extra-vars", '{"wpward_run": "the-run"}'),
+    ]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["harden_run=mine other='a b'"],
+        ['{"harden_run": "mine"}'],
+        ["@FILE"],
+        ["harden_run=first", "harden_run=mine"],
+    ],
+)
+def test_what_the_user_set_is_known(words: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "vars.yml"
+    file.write_text("harden_run: mine\n")
+    extra = [word.replace("FILE", str(file)) for word in words]
+    options = cli._parser().parse_args(
+        ["harden", "-i", "x", *(part for word in extra for part in ("-e", word))]
+    )
+    assert extra_variable(options, "harden_run") == "mine"
+
+
+def test_usage_errors_are_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PWD", str(tmp_path))
+    assert cli.main(["harden", "-i", "nowhere.yml"]) == 1
+    assert cli.main(["harden", "-i", "web1,", "--resume"]) == 1
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert cli.main(["harden", "-i", "web1,"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.startswith("wpward: ") for line in lines] == [True] * 3
+    assert "no inventory nowhere.yml" in lines[0]
+    assert "no run to resume" in lines[1]
+    assert "ansible-playbook is not on the PATH" in lines[2]
+    assert list(tmp_path.iterdir()) == []
