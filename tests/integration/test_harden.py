@@ -201,7 +201,7 @@ def test_bad_input_is_one_sentence_and_changes_nothing(  # type: ignore[no-untyp
 def test_one_hosts_failure_does_not_stop_the_others(make_host, playbook, tmp_path) -> None:  # type: ignore[no-untyped-def]
     broken, sound = make_host("bad-input"), make_host("sound")
     podman.execute(broken.container, ["sh", "-c", "echo 'nonsense on;' > /etc/nginx/conf.d/x.conf"])
-    run = playbook(sound, "harden", "--inventory", broken.inventory)
+    run = playbook(sound, "harden", "--inventory", broken.inventory, wpward_serial=["100%"])
     assert run.code == 2
     assert re.search(r"^sound\s.*failed=0", run.output, re.MULTILINE)
     assert re.search(r"^bad-input\s.*failed=1", run.output, re.MULTILINE)

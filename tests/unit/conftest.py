@@ -23,6 +23,7 @@ collect_ignore = (
     else [
         "test_bans_plan.py",
         "test_access_filter.py",
+        "test_awx.py",
         "test_bypass.py",
         "test_capacity_plan.py",
         "test_fcgi_limits.py",
@@ -38,6 +39,7 @@ collect_ignore = (
         "test_finding_catalogue.py",
         "test_fleet_plan.py",
         "test_fleet_run.py",
+        "test_fleet_report.py",
         "test_guard_role.py",
         "test_html_report.py",
         "test_interruptions.py",
