@@ -9,6 +9,7 @@ style sheet. A document that cannot be shown costs its own section, never the pa
 from __future__ import annotations
 
 import urllib.parse
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -105,14 +106,15 @@ def render(
         for number, document in enumerate([*shown, *missing], start=1)
     ]
     views = [view for view, _section in sections]
-    tally: dict[tuple[str, str], int] = {}
-    for view in views:
-        key = (view["verdict_tone"], view["verdict"])
-        tally[key] = tally.get(key, 0) + 1
+    verdicts = Counter((view["verdict_tone"], view["verdict"]) for view in views)
+    outcomes = Counter((view["outcome_tone"], view["outcome"]) for view in views)
     return environment.get_template("report.html.j2").render(
         title=title,
         written=clock(written, "%-d %B %Y, %H:%M:%S UTC"),
         hosts=views,
-        tally=[(tone, words, hosts) for (tone, words), hosts in tally.items()],
+        tallies=[
+            [(tone, words, hosts) for (tone, words), hosts in counted.items()]
+            for counted in (verdicts, outcomes)
+        ],
         sections=[section for _view, section in sections],
     )

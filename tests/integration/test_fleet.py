@@ -46,8 +46,12 @@ class Fleet:
     def begin(
         self, playbook: str, inventory: Path, *options: str, **variables: Any
     ) -> subprocess.Popen[str]:
-        known = {"wpward_report_directory": str(self.folder / "reports"), "harden_run": RUN}
-        known |= {"wpward_roles": ["endpoints", "guard"], **variables}
+        known = {
+            "wpward_report_directory": str(self.folder / "reports"),
+            "harden_run": RUN,
+            "wpward_roles": ["endpoints", "guard"],
+            **variables,
+        }
         return subprocess.Popen(
             [
                 *(str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory)),

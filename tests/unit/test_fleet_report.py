@@ -128,7 +128,7 @@ def test_a_second_batch_keeps_what_the_first_has_left(tmp_path: Path) -> None:
 
 def test_hosts_that_cannot_say_so_are_noted_at_the_end_of_their_batch(tmp_path: Path) -> None:
     directory = tmp_path / RUN
-    known = {"a": {"harden_outcome": "confirmed"}, "b": LOST, "c": {}}
+    known: dict[str, dict[str, Any]] = {"a": {"harden_outcome": "confirmed"}, "b": LOST, "c": {}}
     begun(directory, fleet_of(known, ["a", "b"]), RUN)
     result = ended(directory, fleet_of(known, ["a"], "b"), RUN, 300)
     assert result["stops"] == ["b"]
