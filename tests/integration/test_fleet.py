@@ -16,7 +16,7 @@ import pytest
 from testbed import hosts, podman
 
 ROOT = Path(__file__).resolve().parents[2]
-RUN = "20261122T120000Z-f1ee70"
+RUNS = ("20261122T120000Z-000001", "20261122T120000Z-000002", "20261122T120000Z-000003")
 # The end of the first change on a host, as ansible-playbook announces it.
 FIRST_CHANGE_DONE = "TASK [Guard the user names]"
 CUT = "systemctl stop ssh.socket ssh; for one in $(pgrep -x sshd); do kill -9 $one; done"
@@ -39,23 +39,22 @@ class Fleet:
             link = folder / f"{number}.yml"
             link.unlink(missing_ok=True)
             link.symlink_to(host.inventory)
-        # Not before the canary, and in the last batch with the other.
         (folder / "2.yml").write_text(json.dumps({"wordpress": {"hosts": nowhere}}))
         return folder
 
     def begin(
-        self, playbook: str, inventory: Path, *options: str, **variables: Any
+        self, run: str, inventory: Path, *options: str, **variables: Any
     ) -> subprocess.Popen[str]:
         known = {
             "wpward_report_directory": str(self.folder / "reports"),
-            "harden_run": RUN,
+            "harden_run": run,
             "wpward_roles": ["endpoints", "guard"],
             **variables,
         }
         return subprocess.Popen(
             [
                 *(str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory)),
-                *("-e", json.dumps(known), *options, str(ROOT / "playbooks" / playbook)),
+                *("-e", json.dumps(known), *options, str(ROOT / "playbooks" / "harden.yml")),
             ],
             cwd=ROOT,
             env={**os.environ, "ANSIBLE_NOCOLOR": "1", "PYTHONUNBUFFERED": "1"},
@@ -64,23 +63,22 @@ class Fleet:
             text=True,
         )
 
-    def run(self, playbook: str, inventory: Path, *options: str, **variables: Any) -> str:
-        return self.begin(playbook, inventory, *options, **variables).communicate(timeout=300)[0]
+    def run(self, run: str, inventory: Path, *options: str, **variables: Any) -> str:
+        return self.begin(run, inventory, *options, **variables).communicate(timeout=300)[0]
 
-    def reported(self) -> dict[str, dict[str, Any]]:
+    def reported(self, run: str) -> dict[str, dict[str, Any]]:
         found = {}
-        for path in (self.folder / "reports" / RUN).glob("*.json"):
+        for path in (self.folder / "reports" / run).glob("*.json"):
             document = json.loads(path.read_text())
             if "outcome" in document:
                 found[document["host"]] = document
         return found
 
-    def outcomes(self) -> dict[str, str]:
-        return {name: document["outcome"] for name, document in self.reported().items()}
+    def outcomes(self, run: str) -> dict[str, str]:
+        return {name: document["outcome"] for name, document in self.reported(run).items()}
 
-    @property
-    def left(self) -> Path:
-        return self.folder / "reports" / RUN / "left.txt"
+    def left(self, run: str) -> Path:
+        return self.folder / "reports" / run / "left.txt"
 
 
 @pytest.fixture(scope="module")
@@ -89,49 +87,48 @@ def fleet(make_host: Callable[..., hosts.Host], tmp_path_factory: pytest.TempPat
 
 
 def test_a_canary_that_fails_spares_the_others_and_the_rest_is_resumed(  # type: ignore[no-untyped-def]
-    fleet: Fleet, tree
+    fleet: Fleet, playbook, tree
 ) -> None:
     inventory = fleet.inventory("silent")
     untouched = tree(fleet.second)
     broken = "/etc/nginx/conf.d/broken.conf"
     podman.execute(fleet.canary.container, ["sh", "-c", f"echo 'nonsense;' > {broken}"])
-    output = fleet.run("harden.yml", inventory)
+    first, second = RUNS[:2]
+    output = fleet.run(first, inventory)
     assert "3 hosts: 1 failed, 2 not reached" in output
     assert "2 hosts were not begun, because of fleet-a" in output
-    assert fleet.outcomes() == {
+    assert fleet.outcomes(first) == {
         "fleet-a": "failed",
         "fleet-b": "not_reached",
         "silent": "not_reached",
     }
-    assert fleet.left.read_text().split() == ["fleet-a", "fleet-b", "silent"]
+    assert fleet.left(first).read_text().split() == ["fleet-a", "fleet-b", "silent"]
     assert tree(fleet.second) == untouched
-    page = (fleet.left.parent / "report.html").read_text()
+    page = (fleet.left(first).parent / "report.html").read_text()
     assert page.count("NOT hardened: the rollout did not come to it") >= 2
 
     podman.execute(fleet.canary.container, ["rm", broken])
-    output = fleet.run("harden.yml", inventory, "--limit", f"@{fleet.left}")
+    output = fleet.run(second, inventory, "--limit", f"@{fleet.left(first)}")
     assert "3 hosts: 2 hardened, 1 unreachable" in output
-    assert f"--limit @{fleet.left}" in " ".join(output.split())
-    assert fleet.outcomes() == {
+    assert f"--limit @{fleet.left(second)}" in " ".join(output.split())
+    assert fleet.outcomes(second) == {
         "fleet-a": "confirmed",
         "fleet-b": "confirmed",
         "silent": "unreachable",
     }
-    assert "Connection refused" in fleet.reported()["silent"]["failure"]
-    assert fleet.left.read_text() == "silent\n"
-    # One name for the whole rollout, so one command takes it all back.
-    fleet.run("rollback.yml", inventory, wpward_run=RUN)
+    assert "Connection refused" in fleet.reported(second)["silent"]["failure"]
+    assert fleet.left(second).read_text() == "silent\n"
+    for host in (fleet.canary, fleet.second):
+        playbook(host, "rollback", wpward_run=second).proven()
     assert tree(fleet.second) == untouched
 
 
 def test_a_host_that_is_lost_half_way_costs_the_others_of_its_batch_nothing(  # type: ignore[no-untyped-def]
-    fleet: Fleet, tree, restored
+    fleet: Fleet, playbook, tree
 ) -> None:
     before = tree(fleet.second)
     # The lost host is of the first batch, and the silent one would be the next.
-    running = fleet.begin(
-        "harden.yml", fleet.inventory("silent"), wpward_serial=[2, 1], wpward_confirm_within=60
-    )
+    running = fleet.begin(RUNS[2], fleet.inventory("silent"), wpward_serial=[2, 1])
     assert running.stdout is not None
     output = ""
     cut = False
@@ -140,15 +137,17 @@ def test_a_host_that_is_lost_half_way_costs_the_others_of_its_batch_nothing(  # 
         if not cut and line.startswith(FIRST_CHANGE_DONE):
             podman.execute(fleet.second.container, ["sh", "-c", CUT])
             cut = True
-    assert running.wait() == 4, output
-    try:
-        assert "3 hosts: 1 hardened, 1 lost, 1 not reached" in output
-        assert "1 hosts were not begun, because of fleet-b" in output
-        assert fleet.outcomes() == {
-            "fleet-a": "confirmed",
-            "fleet-b": "lost",
-            "silent": "not_reached",
-        }
-        restored(fleet.second, before, 120)
-    finally:
-        podman.execute(fleet.second.container, ["systemctl", "start", "ssh"])
+    code = running.wait()
+    podman.execute(fleet.second.container, ["systemctl", "start", "ssh"])
+    assert code == 4, output
+    assert "3 hosts: 1 hardened, 1 lost, 1 not reached" in output
+    assert "1 hosts were not begun, because of fleet-b" in output
+    assert fleet.outcomes(RUNS[2]) == {
+        "fleet-a": "confirmed",
+        "fleet-b": "lost",
+        "silent": "not_reached",
+    }
+    assert tree(fleet.second) != before
+    # What its own timer would do a few minutes later.
+    playbook(fleet.second, "rollback", wpward_run=RUNS[2]).proven()
+    assert tree(fleet.second) == before
