@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from integration.endpoints.role import inside, write
 from integration.play import play
-from testbed import hosts
+from testbed import clients, hosts
 
 HERE = Path(__file__).parent / "capacity"
 NGINX, HTTPD = "cr-nginx", "cr-httpd"
@@ -25,8 +25,13 @@ POOLS = "/etc/php/8.2/fpm/pool.d/zz-wpward.conf"
 OWN_DROP_IN = f"/etc/systemd/system/{FPM}.d/zz-own.conf"
 FILES = {
     NGINX: ["wpward.conf", "zz-wpward.conf", "wpward.conf", "nginx.conf", "wpward.conf"],
-    HTTPD: ["wpward.conf", "zz-wpward.conf", "wpward.conf", "envvars", "wpward.conf"],
+    HTTPD: [
+        *("wpward.conf", "zz-wpward.conf", "wpward.conf", "envvars"),
+        *("wpward-capacity.conf", "wpward-capacity.conf", "wpward.conf"),
+    ],
 }
+SLOW = "/var/www/blog/slow.php"
+STUCK = "<?php while (file_exists(__FILE__)) { sleep(1); clearstatcache(); }"
 LIMITS = """\
 import json, pathlib, re
 units = {}
@@ -200,8 +205,7 @@ def test_as_many_workers_as_planned_and_no_more(
     host = servers[NGINX]
     [planned] = [row for row in fitted[NGINX]["did"]["plan"]["workers"] if row["pool"] == "www"]
     assert planned["before"] == 5 < planned["after"]
-    page = "<?php while (file_exists(__FILE__)) { sleep(1); clearstatcache(); }"
-    write(host, "/var/www/blog/slow.php", page)
+    write(host, SLOW, STUCK)
     ask = "curl -s -o /dev/null -H Host:blog.example http://127.0.0.1/slow.php &"
     inside(host, "sh", "-c", ask * (planned["after"] + 5) + " true")
     deadline = time.monotonic() + 60
@@ -213,5 +217,50 @@ def test_as_many_workers_as_planned_and_no_more(
     # php-fpm makes more once a second.
     time.sleep(2)
     count = len(limits(host)[FPM]) - 1
-    inside(host, "rm", "/var/www/blog/slow.php")
+    inside(host, "rm", SLOW)
     assert count == planned["after"]
+
+
+def limited(fitted: dict[str, Any]) -> tuple[int, int]:
+    """PHP workers on httpd's host, and requests that each process of httpd may have with them."""
+    rows = [row for row in fitted[HTTPD]["did"]["plan"]["workers"] if row["pool"] == "www"]
+    [children] = [row["after"] for row in rows if row["service"] == "php-fpm"]
+    [most] = [row["after"] for row in rows if row["service"] == "httpd"]
+    return children, most
+
+
+def test_httpd_refuses_what_stuck_workers_have_no_room_for_and_serves_pictures(
+    servers: dict[str, hosts.Host], fitted: dict[str, Any]
+) -> None:
+    host = servers[HTTPD]
+    children, most = limited(fitted)
+    write(host, SLOW, STUCK)
+    # Without limits they would hold every thread of httpd until the page is gone.
+    ask = {"target": "/slow.php", "seconds": 30, "count": 100, "rate": 0, "concurrency": 100}
+    with (
+        clients.start_traffic("c", host.address, **ask) as one,
+        clients.start_traffic("c", host.address, **ask) as other,
+    ):
+        time.sleep(8)
+        css = "/wp-includes/css/dashicons.css"
+        seen = clients.traffic("latency", host.address, target=css, seconds=10, count=5)
+        inside(host, "rm", SLOW)
+        asked = [json.loads(each.communicate(timeout=60)[0]) for each in (one, other)]
+    assert seen["statuses"] == {"200": 5}, seen
+    refused = sum(each["statuses"].get("503", 0) for each in asked)
+    assert refused >= 200 - 6 * most, asked
+    assert children <= 200 - refused == sum(each["answered"] for each in asked) - refused, asked
+
+
+def test_as_many_requests_as_there_are_workers_are_never_refused(
+    servers: dict[str, hosts.Host], fitted: dict[str, Any]
+) -> None:
+    host = servers[HTTPD]
+    children, _most = limited(fitted)
+    write(host, SLOW, "<?php usleep(200000);")
+    seen = clients.traffic(
+        "c", host.address,
+        target="/slow.php", seconds=60, count=4 * children, rate=0, concurrency=children,
+    )  # fmt: skip
+    inside(host, "rm", SLOW)
+    assert seen["statuses"] == {"200": 4 * children}, seen
