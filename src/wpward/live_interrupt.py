@@ -69,9 +69,7 @@ def put_back(watch: Watch, state: RunState, run: str) -> None:
 def _bare(state: RunState) -> list[HostState]:
     """The hosts whose first aid was ended for remedies that did not stay."""
     return [
-        host
-        for host in state.hosts.values()
-        if host.first_aid_ended and host.outcome not in PROVEN
+        host for host in state.hosts.values() if host.first_aid_ended and host.outcome not in PROVEN
     ]
 
 

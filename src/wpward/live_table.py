@@ -113,7 +113,8 @@ class Screen:
 
     def raw(self, text: str) -> None:
         """Print what ansible-playbook printed, with its colours."""
-        self._console.print(Text.from_ansi(text), soft_wrap=True)
+        lines = text.replace("\r\n", "\n").strip("\n")
+        self._console.print(Text.from_ansi(lines), soft_wrap=True)
 
     def show(self, state: RunState) -> None:
         """Show where every host is; called several times a second."""
@@ -121,7 +122,7 @@ class Screen:
         diffs, state.diffs = state.diffs, []
         for host, text in diffs:
             self.say(f"{host}:")
-            self.raw(text.strip("\r\n"))
+            self.raw(text)
         now = time.monotonic()
         if self._live:
             if changes or now - self._drawn >= 0.5:

@@ -1,0 +1,156 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""``wpward harden`` on a real host: on a terminal, without one, and interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from testbed import hosts
+
+PROGRAM = "import sys; from wpward.cli import main; sys.exit(main())"
+ROOT = Path(__file__).resolve().parents[2]
+SECRET = "correct-horse"
+VARIABLES = json.dumps({"wpward_roles": ["endpoints", "guard"], "not_to_be_kept": SECRET})
+
+
+@pytest.fixture(scope="module")
+def host(make_host: Callable[..., hosts.Host]) -> hosts.Host:
+    return make_host("cli")
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory that the commands run in, which gets their reports."""
+    return tmp_path_factory.mktemp("cli")
+
+
+def command(host: hosts.Host, *words: str) -> list[str]:
+    name, *options = words
+    return [
+        *(sys.executable, "-c", PROGRAM, name, "-i", host.inventory),
+        *("-e", VARIABLES, *options),
+    ]
+
+
+def environment(here: Path) -> dict[str, str]:
+    return {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'playbooks' / 'collections'}",
+        "PWD": str(here),
+        "XDG_RUNTIME_DIR": str(here),
+        "TERM": "xterm",
+    }
+
+
+def start(host: hosts.Host, here: Path, *words: str, **options: Any) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command(host, *words),
+        cwd=here,
+        env=environment(here),
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **options,
+    )
+
+
+def nothing_left_behind(here: Path) -> None:
+    assert not list(here.glob("wpward-[!r]*")), "a private directory was left"
+
+
+def wait_for(file: Path, words: str, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 240
+    while words not in file.read_text():
+        assert process.poll() is None, file.read_text()
+        assert time.monotonic() < deadline, file.read_text()
+        time.sleep(0.05)
+
+
+def test_an_interrupt_while_applying_leaves_the_host_as_it_was(
+    host: hosts.Host, here: Path, tree: Callable[[hosts.Host], str]
+) -> None:
+    before = tree(host)
+    printed = here / "printed.txt"
+    with printed.open("w") as output:
+        process = start(host, here, "harden", "--json", "result.json", stdout=output)
+        wait_for(printed, "applying guard", process)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(180) == 130, printed.read_text()
+
+    assert tree(host) == before
+    said = printed.read_text()
+    assert "\x1b" not in said
+    assert f"{host.name}: put back as it was" in said
+    result = json.loads((here / "result.json").read_text())
+    assert (result["interrupted"], result["exit_code"]) == (True, 130)
+    assert result["hosts"][host.name]["outcome"] == "rolled_back"
+    report = json.loads((Path(result["report"]).parent / f"{host.name}.json").read_text())
+    assert report["outcome"] == "rolled_back"
+    nothing_left_behind(here)
+
+
+def test_resumed_on_a_terminal_it_draws_a_table(host: hosts.Host, here: Path) -> None:
+    mine, theirs = pty.openpty()
+    process = start(host, here, "harden", "--resume", stdout=theirs)
+    os.close(theirs)
+    drawn = b""
+    # The terminal is gone with the last who writes to it.
+    with suppress(OSError):
+        while chunk := os.read(mine, 65536):
+            drawn += chunk
+    os.close(mine)
+
+    text = drawn.decode()
+    assert process.wait(30) == 0, text
+    assert f"on {host.name}" in text.splitlines()[0]
+    for words in ("HOST", "VERDICT", "probing", "applying endpoints", "proving"):
+        assert words in text, words
+    assert "hardened and proven" in text
+    # The cursor goes up and the table is drawn again; at the end the cursor is shown.
+    assert "\x1b[1A" in text
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
+    assert SECRET not in text
+    nothing_left_behind(here)
+
+
+def test_json_is_all_there_is_on_standard_output(host: hosts.Host, here: Path) -> None:
+    done = subprocess.run(
+        command(host, "rollback", "--json"),
+        cwd=here,
+        env=environment(here),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["hosts"][host.name]["outcome"] == "undone"
+    assert f"{host.name}: put back as it was" in done.stderr
+    nothing_left_behind(here)
+
+
+def test_a_dry_run_shows_what_would_change(host: hosts.Host, here: Path) -> None:
+    done = subprocess.run(
+        command(host, "contain", "--check", "--diff"),
+        cwd=here,
+        env=environment(here),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "+++ after: /etc/nginx/" in done.stdout
+    assert "\x1b" not in done.stdout
