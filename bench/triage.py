@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "molecule"))
 
 from testbed import clients, hosts, memory, podman, worker_flood  # noqa: E402
+from testbed.shell import TestbedError  # noqa: E402
 from under_flood import flooded, no_connections, until  # noqa: E402
 
 BIN = Path(sys.executable).parent
@@ -74,6 +75,15 @@ def make() -> hosts.Host:
     return host
 
 
+def removed() -> bool:
+    """Two hundred processes do not always die while podman waits for it."""
+    try:
+        hosts.down([HOST])
+    except TestbedError:
+        return False
+    return True
+
+
 @contextmanager
 def dying(several: clients.Clients, limit: float) -> Iterator[hosts.Host]:
     """The host as its operator finds it."""
@@ -96,8 +106,13 @@ def dying(several: clients.Clients, limit: float) -> Iterator[hosts.Host]:
             f"dying: {workers.count} workers with {workers.pss / MIB:.0f} MiB, "
             f"{seen.used / MIB:.0f} of {MEMORY} used, {seen.oom_kills} killed for want of memory"
         )
-        yield host
-        say(f"dying: {memory.counters(host.pid).oom_kills} killed by now")
+        try:
+            yield host
+            say(f"dying: {memory.counters(host.pid).oom_kills} killed by now")
+        finally:
+            # Or its processes would not even end in time.
+            podman.podman("update", "--cpu-quota", "-1", host.container)
+    until("The host is gone", removed, 120)
 
 
 @contextmanager

@@ -31,24 +31,26 @@ own."""
 
 # The login shell may be any, so these lines hold no single quote, no ! and no line break.
 # Newest first; each has to show that its standard library is there, which "minimal" packages and
-# half-removed versions lack.
+# half-removed versions lack. Nothing here starts a process that it can do without: where hundreds
+# want the processor, each waits seconds for its first turn.
 _PICK = (
     "PATH=$PATH:/usr/local/bin:/usr/bin:/bin:/opt/bitnami/python/bin; "
     f"for p in {' '.join(f'python3.{minor}' for minor in range(19, 7, -1))} python3; do "
-    'p=$(command -v $p) && "$p" -ISc '
+    "command -v $p >/dev/null && $p -ISc "
     '"import ctypes,json,subprocess,sys,zlib;sys.exit(sys.version_info<(3,8))" 2>/dev/null '
-    '&& exec "$p" -ISc "$1" "$2"; '
+    '&& exec $p -ISc "$1" "$2"; '
     f"done; echo No usable python3 in $PATH. >&2; exit {NO_PYTHON}"
 )
 _BOOT = (
     "import json,sys,zlib;i=sys.stdin.buffer;m=sys.argv[1];"
     'print(m,"ready","%d.%d.%d"%sys.version_info[:3],flush=True);'
     "d=json.loads(zlib.decompress(i.read(int(i.readline()))));"
-    'g={"__name__":m};exec(compile(d.pop("runner"),"wpward","exec"),g);'
+    'g={"__name__":m};exec(d.pop("first",""),g);exec(compile(d.pop("runner"),"wpward","exec"),g);'
     'sys.exit(g["run"](d,m))'
 )
 _BECOME = (
-    'echo "$3 shell"; if [ "$(id -u)" = 0 ]; then exec /bin/sh -c "$1" wpward "$2" "$3"; fi; '
+    'echo "$3 shell"; if [ -O / ] || [ "$(id -u)" = 0 ]; then '
+    'exec /bin/sh -c "$1" wpward "$2" "$3"; fi; '
     "command -v sudo >/dev/null || "
     f"(echo There is no sudo. >&2; exit {NO_SUDO}) || exit; "
     'exec sudo {options} /bin/sh -c "$1" wpward "$2" "$3"'
@@ -110,6 +112,7 @@ def sources(first_aid: bool = False) -> dict[str, str]:
 def stream(request: Request) -> bytes:
     """The bytes that the host's Python waits for on its standard input."""
     given = {
+        "first": f"{inspect.getsource(triage_remote.hurry)}\nhurry()",
         "runner": inspect.getsource(triage_remote),
         "library": LIBRARY,
         "sources": sources(request.contain > 0),

@@ -137,6 +137,28 @@ def test_parts_and_evidence_come_back_and_stray_output_does_not(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("schedstat", "starved"),
+    [("30000000 4000000000 111\n", True), ("30000000 200000000 9\n", False), ("", False)],
+)
+def test_who_hardly_gets_a_processor_goes_ahead_and_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, schedstat: str, starved: bool
+) -> None:
+    asked: list[tuple[int, int, int]] = []
+    monkeypatch.setattr(os, "setpriority", lambda *given: asked.append(given))
+    (tmp_path / "schedstat").write_text(schedstat)
+    assert triage_remote.hurry(str(tmp_path / "schedstat")) is starved
+    assert asked == ([(os.PRIO_PROCESS, 0, -20)] if starved else [])
+    assert triage_remote.hurry(str(tmp_path / "missing")) is False
+
+
+def test_what_is_sent_ahead_of_the_rest_runs_by_itself() -> None:
+    packed = triage_stream.stream(REQUEST).partition(b"\n")[2]
+    first = json.loads(zlib.decompress(packed))["first"]
+    done = subprocess.run([sys.executable, "-ISc", first], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 FIRST_AID = """
 import time
 def servers_of_host():
