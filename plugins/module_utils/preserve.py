@@ -269,11 +269,17 @@ def preserve(stream: BinaryIO, request: Request) -> dict[str, Any]:
         "members": taken.archive.members,
         "left_out": taken.left_out,
         "never_taken": list(NEVER_TAKEN),
-        "problems": problems.describe(),
+        "problems": [_without_secrets(one) for one in problems.describe()],
     }
     text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
     taken.archive.finish("manifest.json", text.encode("utf-8", "backslashreplace"))
     return {**manifest, "archive": {"bytes": taken.archive.size, "sha256": taken.archive.sha256}}
+
+
+def _without_secrets(problem: Mapping[str, str]) -> dict[str, str]:
+    """A problem can quote what a server says of its configuration."""
+    shown, _count = preserve_redact.configuration(problem["message"].encode("utf-8", "replace"))
+    return {"id": problem["id"], "message": shown.decode("utf-8", "replace")}
 
 
 def _take_state(taken: _Collection, found: _Found, request: Request, deadline: float) -> None:
