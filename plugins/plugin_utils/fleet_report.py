@@ -32,12 +32,17 @@ _LEFT = ("rolled_back", "failed", "rollback_failed", LOST, BEGUN, WAITING)
 _STOPS = ("rolled_back", "failed", "rollback_failed", LOST)
 _NAMED = 8
 
-REASONS = {
-    WAITING: "The rollout did not come to this host; it is as it was.",
-    BEGUN: "It had not reported yet when this was written. If the run is over, it was interrupted, "
-    "or the host could not be reached; what was applied there and not confirmed, the host puts "
-    "back by itself.",
-}
+NOT_COME_TO = "The rollout did not come to this host; it is as it was."
+
+
+def not_reported(hardening: bool) -> str:
+    """Why a host that has begun has no result yet."""
+    why = (
+        "It had not reported yet when this was written. If the run is over, it was interrupted, "
+        "or the host could not be reached."
+    )
+    kept = " What was applied there and not confirmed, the host puts back by itself."
+    return why + (kept if hardening else "")
 
 
 def _silent(known: Mapping[str, Any], confirm_within: int) -> tuple[str, str]:

@@ -15,9 +15,11 @@ from typing import Any
 
 from ansible_collections.wpward.wordpress.plugins.plugin_utils.fleet_report import (
     BEGUN,
-    REASONS,
+    NOT_COME_TO,
+    UNREACHABLE,
     WAITING,
     left_to_do,
+    not_reported,
     standing,
     stopping,
     summary,
@@ -74,9 +76,9 @@ def begun(directory: Path, fleet: Fleet, run: str) -> Path:
     """
     for host in fleet.all:
         if host in fleet.batch:
-            save_document(directory, _silent_document(host, run, BEGUN, REASONS[BEGUN]))
+            save_document(directory, _silent_document(host, run, BEGUN, not_reported(bool(run))))
         elif not (directory / file_name(host)).exists():
-            save_document(directory, _silent_document(host, run, WAITING, REASONS[WAITING]))
+            save_document(directory, _silent_document(host, run, WAITING, NOT_COME_TO))
     return save_page(directory)
 
 
@@ -106,8 +108,10 @@ def ended(directory: Path | None, fleet: Fleet, run: str, confirm_within: int) -
         for host in fleet.all
     }
     documents = [{"host": host, "outcome": outcome} for host, (outcome, _why) in standings.items()]
+    silent = [host for host in fleet.batch if standings[host][0] == UNREACHABLE]
     result: dict[str, Any] = {
-        "stops": stopping(documents),
+        # Where nobody of a batch answers, nothing is proven, and Ansible ends the playbook as well.
+        "stops": stopping(documents) + (silent if len(silent) == len(fleet.batch) else []),
         "waiting": sum(outcome == WAITING for outcome, _why in standings.values()),
         "problem": "",
     }

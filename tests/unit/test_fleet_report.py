@@ -138,6 +138,13 @@ def test_hosts_that_cannot_say_so_are_noted_at_the_end_of_their_batch(tmp_path: 
     assert "contact was lost" in Path(result["path"]).read_text()
 
 
+def test_a_batch_of_which_nobody_answers_ends_a_rollout() -> None:
+    known: dict[str, dict[str, Any]] = {"a": NEVER_ANSWERED, "b": {}}
+    assert ended(None, fleet_of(known, ["a"]), RUN, 300)["stops"] == ["a"]
+    known["b"] = {"harden_outcome": "confirmed"}
+    assert ended(None, fleet_of(known, ["a", "b"]), RUN, 300)["stops"] == []
+
+
 def test_a_resumed_rollout_counts_what_was_done_before(tmp_path: Path) -> None:
     directory = tmp_path / RUN
     directory.mkdir()
