@@ -80,9 +80,9 @@ def check_evidence(place: Path, host: hosts.Host) -> dict[str, Any]:
     contents: dict[str, bytes] = {}
     with tarfile.open(place / "evidence.tar.gz") as archive:
         for member in archive:
-            data = archive.extractfile(member)
-            assert data is not None
-            contents[member.name] = data.read()
+            stream = archive.extractfile(member)
+            assert stream is not None
+            contents[member.name] = stream.read()
     assert {one["name"]: one["sha256"] for one in manifest["members"]} == {
         name: hashlib.sha256(data).hexdigest()
         for name, data in contents.items()
