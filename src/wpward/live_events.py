@@ -30,12 +30,13 @@ _STEPS = {
     "probe": "probing",
     "rollback": "putting back",
 }
+ENDING = "ending first aid"
 _UNDO = "Roll the run back"
 # Roles that do more than one thing, by how the names of their tasks begin.
 _STEPS_BY_TASK = {
     "Record how the sites work,": "recording the sites",
     "Attack and use the sites": "proving",
-    "End first aid": "ending first aid",
+    "End first aid": ENDING,
     "Confirm the run": "confirming",
     _UNDO: "putting back",
     "Purge the log tables": "clearing away",

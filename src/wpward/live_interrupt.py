@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from wpward.live_arguments import extra_variable, follow_up_arguments
-from wpward.live_events import PROVEN, HostState, RunState
+from wpward.live_events import ENDING, PROVEN, HostState, RunState
 
 if TYPE_CHECKING:
     from wpward.live import Watch
@@ -39,6 +39,10 @@ def put_back(watch: Watch, state: RunState, run: str) -> None:
         run: its name.
     """
     names = state.unsettled()
+    for name in names:
+        # Nobody knows whether the host came to end it.
+        host = state.hosts[name]
+        host.first_aid_ended = host.first_aid_ended or host.step == ENDING
     if names and watch.asked.count < 2:
         watch.screen.say(f"putting back run {run} on {', '.join(names)}")
         _roll_back(watch, state, names, run)

@@ -116,6 +116,14 @@ def test_first_aid_stays_and_comes_back(put_back: Callable[[Any, RunState], None
     assert "wpward rollback -i inv --role contain" in watch.said[-1]
 
 
+def test_first_aid_that_was_just_being_ended(put_back: Callable[[Any, RunState], None]) -> None:
+    watch = Watch({"a": "undone"}, {"a": "contained"})
+    state = interrupted(a="ending first aid")
+    state.hosts["a"].touched = True
+    put_back(watch, state)
+    assert watch.ran == [("rollback", "a"), ("contain", "a")]
+
+
 def test_first_aid_that_a_confirmed_host_needs_no_more(
     put_back: Callable[[Any, RunState], None],
 ) -> None:
