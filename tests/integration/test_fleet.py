@@ -64,7 +64,7 @@ class Fleet:
         )
 
     def run(self, run: str, inventory: Path, *options: str, **variables: Any) -> str:
-        return self.begin(run, inventory, *options, **variables).communicate(timeout=300)[0]
+        return self.begin(run, inventory, *options, **variables).communicate(timeout=600)[0]
 
     def reported(self, run: str) -> dict[str, dict[str, Any]]:
         found = {}
