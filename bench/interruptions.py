@@ -33,25 +33,25 @@ from bench.interruptions_run import KINDS, POINTS, Point  # noqa: E402
 
 WEBS = {"int-web1": "nginx", "int-web2": "nginx", "int-web3": "httpd"}
 ROLES = "endpoints,guard,bans,capacity"
-CONFIRM_WITHIN = 60
 SETTLE_SECONDS = 480.0
 
 Cell = dict[str, Any]
 
 
-def variables(point: Point, roles: list[str], keepalive: int, reports: str) -> dict[str, Any]:
+def variables(point: Point, options: argparse.Namespace, reports: str) -> dict[str, Any]:
     """How incident.yml is run; first aid and the run end soon, as they are waited for."""
     given: dict[str, Any] = {
         "wpward_contain_seconds": point.contain_seconds,
-        "wpward_confirm_within": CONFIRM_WITHIN,
+        "wpward_confirm_within": options.confirm_within,
         "wpward_serial": ["100%"],
         "wpward_report_directory": reports,
         "wpward_cdn": "none",
         "ansible_ssh_common_args": (
             "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR"
-            f" -o KexAlgorithms=curve25519-sha256 -o ServerAliveInterval={keepalive}"
+            f" -o KexAlgorithms=curve25519-sha256 -o ServerAliveInterval={options.keepalive}"
         ),
     }
+    roles = [role for role in options.roles.split(",") if role]
     return given | ({"wpward_roles": roles} if roles else {})
 
 
@@ -62,8 +62,7 @@ def interrupted(
     of = [subject.host for subject in subjects]
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as reports:
-        roles = [role for role in options.roles.split(",") if role]
-        controller = runs.start(of, point, variables(point, roles, options.keepalive, reports))
+        controller = runs.start(of, point, variables(point, options, reports))
         problem = runs.interrupt(controller, kind, point, of, options.cut_seconds)
     (logs / f"{kind} {point.name}.log").write_text(controller.output)
     say(f"{kind}, {point.name}: interrupted after {time.monotonic() - began:.0f} s")
@@ -146,6 +145,9 @@ def _parser() -> argparse.ArgumentParser:
         help="seconds, after three of which ssh gives a host up; 0: never, as is Ansible's default",
     )
     parser.add_argument("--roles", default=ROLES, help="'' for all that harden.yml applies")
+    parser.add_argument(
+        "--confirm-within", type=int, default=60, help="seconds; more on a machine that is busy"
+    )
     parser.add_argument("--save", type=Path, help="what was found so far, to go on from")
     parser.add_argument("--logs", type=Path, help="where to keep what ansible-playbook printed")
     parser.add_argument(
