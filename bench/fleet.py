@@ -7,13 +7,12 @@ with the controller: wall time is bounded by its processors, and would be shorte
 compute for themselves. That is why the CPU seconds of the hosts stand beside those of the
 controller.
 
-- `first`: a run that changes everything, on fresh hosts, once on each real one, as there only one
-  run at a time may change a host. It downloads and installs fail2ban.
-- `again`: the run that changes nothing, on all names. harden.yml runs in one batch (wpward_serial),
-  as the peer does. Names of one real host get in each other's way in two places only: its journal's
-  lock, which such a run holds while it compares files, and fail2ban, which serves one client at a
-  time. The address that the bans are proven with is another for each name, as a ban that one name
-  lifts would refute another's.
+- `first`: a run that changes everything, on fresh hosts, once on each real one. It downloads and
+  installs fail2ban.
+- `again`: the run that changes nothing, on all names. Names of one real host cannot be hardened at
+  the same time: harden.yml bans an address to prove that bans work and lifts the ban again, and two
+  names would refute each other. So both sides work in batches (`serial`) of as many names as there
+  are real hosts, each batch with each real host once. More forks than that would change nothing.
 
 The peer is described in fleet_peer.py. It has real hosts of its own, in the same run, and its turn
 right after wpward's. A Markdown table goes to standard output, progress to standard error.
@@ -44,7 +43,7 @@ sys.path.insert(0, str(ROOT / "molecule"))
 from testbed import hosts, podman  # noqa: E402
 
 ROUNDS_OF_ONE = 3
-REAL = 3
+REAL = 5
 # A host of a real fleet has one connection of Ansible's; here it has one for each of its names.
 SSHD = "MaxStartups 300\nLogLevel VERBOSE\n"
 SESSION = "Starting session: "
@@ -145,7 +144,6 @@ class Fleet:
                 "ansible_ssh_common_args": f"-F {host.ssh_config}",
                 "ansible_control_path": f"{self._folder}/ssh-{number}",
                 "ansible_python_interpreter": "/usr/bin/python3",
-                "bench_number": number + 1,
             }
         path = self._folder / "inventory" / "hosts.json"
         path.parent.mkdir(exist_ok=True)
@@ -189,11 +187,12 @@ class Bench:
     def run(self, who: str, what: str, names: int, forks: int, rounds: int = 1) -> None:
         say(f"{who}: {what}, {names} names, {forks} forks")
         fleet = self._fleets[who]
+        variables: dict[str, Any]
         seen = []
         for _ in range(rounds):
             if who == PEER:
                 program, playbook = fleet_peer.prepare(), fleet_peer.write_playbook(self._folder)
-                environment, variables = fleet_peer.environment(), {}
+                environment, variables = fleet_peer.environment(), {"batch": len(fleet.real)}
             else:
                 name = "probe.yml" if what == "probe" else "harden.yml"
                 program, playbook = self._own_program, ROOT / "playbooks" / name
@@ -202,8 +201,7 @@ class Bench:
                     "wpward_report_directory": str(self._reports),
                     # The test bed's addresses are private, as those of a proxy would be.
                     "wpward_cdn": "none",
-                    "wpward_serial": ["100%"],
-                    "__bans_test_address": "203.0.113.{{ bench_number }}",
+                    "wpward_serial": [len(fleet.real)],
                 }
             began = time.monotonic()
             changes = what == "first"
@@ -288,18 +286,13 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def plan(pairs: Sequence[tuple[int, int]], peer: bool) -> list[tuple[str, str, int, int]]:
-    """Runs in the order of their worth, as the last may have to be left out: one fork count of
-    each number of names first, and both sides of it together."""
+def plan(
+    names: Sequence[int], forks: Sequence[int], real: int, peer: bool
+) -> list[tuple[str, str, int, int]]:
+    """Runs as (who, what, names, forks), in an order that can end early."""
     sides = (OURS, PEER) if peer else (OURS,)
-    probes = [(OURS, "probe", *pair) for pair in pairs]
-    middle_of = {}
-    for count in sorted({count for count, _ in pairs}):
-        forks = [fork for one, fork in pairs if one == count]
-        middle_of[count] = forks[len(forks) // 2]
-    chosen = list(middle_of.items())
-    rest = [pair for pair in pairs if pair not in chosen]
-    return probes + [(who, "again", *pair) for pair in chosen + rest for who in sides]
+    probes = [(OURS, "probe", *pair) for pair in grid(names, forks)]
+    return probes + [(who, "again", count, real) for count in sorted(names) for who in sides]
 
 
 def main() -> int:
@@ -316,7 +309,7 @@ def main() -> int:
             for who in (OURS, PEER)[: 1 + peer]:
                 bench.run(who, "first", real, real)
             bench.refused()
-            for who, what, names, forks in plan(grid(wanted.hosts, wanted.forks), peer):
+            for who, what, names, forks in plan(wanted.hosts, wanted.forks, real, peer):
                 if time.monotonic() + bench.seconds(who, what, names) > deadline:
                     bench.left_out.append(f"{who} {what}, {names} names, {forks} forks")
                     continue

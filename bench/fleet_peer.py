@@ -34,6 +34,7 @@ PLAYBOOK: list[dict[str, Any]] = [
         "name": "Harden the site and ban",
         "hosts": "all",
         "become": True,
+        "serial": "{{ batch }}",
         "roles": [{"role": "debops.debops.nginx"}, {"role": "debops.debops.fail2ban"}],
         "vars": {
             "nginx__flavor_packages": ["nginx"],

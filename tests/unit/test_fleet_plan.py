@@ -30,13 +30,12 @@ def test_no_more_forks_than_change_anything() -> None:
     ]  # fmt: skip
 
 
-def test_both_sides_of_each_number_of_names_come_before_other_forks() -> None:
-    again = [one for one in fleet.plan(fleet.grid([10, 50], [5, 25, 50]), True) if "again" in one]
+def test_both_sides_of_each_number_of_names_follow_each_other() -> None:
+    again = [one for one in fleet.plan([50, 10], [5, 25], 3, peer=True) if one[1] == "again"]
 
-    assert [(who == fleet.PEER, *pair) for who, _, *pair in again[:4]] == [
-        (False, 10, 25), (True, 10, 25), (False, 50, 25), (True, 50, 25),
-    ]  # fmt: skip
-    assert len(again) == len(set(again)) == 10
+    assert again == [
+        (who, "again", names, 3) for names in (10, 50) for who in (fleet.OURS, fleet.PEER)
+    ]
 
 
 def test_a_run_in_which_nothing_changed_is_accepted() -> None:
