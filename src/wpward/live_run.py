@@ -92,6 +92,8 @@ class Process:
             envvars=dict(variables),
             passwords=dict(passwords) or None,
             quiet=True,
+            # Anything but its default leaves the cache of facts to ansible.cfg.
+            fact_cache_type="",
         )
         config.prepare()
         # prepare() sets these two, and listens to nobody but a file about them.
