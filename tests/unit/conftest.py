@@ -48,6 +48,7 @@ collect_ignore = (
         "test_nginx_config_oracle.py",
         "test_open_file_limits.py",
         "test_plan.py",
+        "test_preserved_evidence.py",
         "test_real_ip_plan.py",
         "test_real_ip_role.py",
         "test_recorder_plan.py",
