@@ -177,10 +177,12 @@ class Bench:
         self._folder = folder
         self._reports = folder / "reports"
         self._own_program = Path(sys.executable).parent / "ansible-playbook"
-        self.names = [f"bf-{side}{number}" for side in "ab"[: 1 + peer] for number in range(real)]
+        self.names = [
+            f"bench-fleet-{side}{number}" for side in "ab"[: 1 + peer] for number in range(real)
+        ]
         self._fleets = {}
         for who, side in ((OURS, "a"), (PEER, "b"))[: 1 + peer]:
-            up = [hosts.up(f"bf-{side}{number}", reset=True) for number in range(real)]
+            up = [hosts.up(f"bench-fleet-{side}{number}", reset=True) for number in range(real)]
             (folder / side).mkdir()
             self._fleets[who] = Fleet(up, folder / side)
 
