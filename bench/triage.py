@@ -204,7 +204,8 @@ def main() -> int:
                     taken[name, state].append(one)
                     say(f"{state}: {name} {one.seconds:.1f} s, {one.ended}")
     finally:
-        hosts.down([HOST, CLIENTS])
+        hosts.down([CLIENTS])
+        until("The host is gone", removed, 120)
     swap = sum(int(line.split()[2]) for line in Path("/proc/swaps").read_text().splitlines()[1:])
     print(
         f"{WORKERS} workers and connections, {SHARE:.0%} of a processor, {MEMORY} of memory; "
