@@ -118,6 +118,15 @@ def test_a_flooded_log_does_not_cost_the_others_their_room(tmp_path: Path) -> No
     assert joined(contents, flooded)
 
 
+def test_two_flooded_logs_share_the_room(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.log", tmp_path / "other.log"
+    taken = Taken(limit=2 << 20)
+    take(taken, log(one, noise(40000)), log(other, noise(60000, 2)))
+    contents = taken.contents()
+    kept = [len(joined(contents, path)) for path in (one, other)]
+    assert min(kept) > max(kept) / 3
+
+
 def test_rotated_logs_come_newest_first_and_compressed_ones_whole(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
     # What is compressed cannot be read from its middle.
