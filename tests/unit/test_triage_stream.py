@@ -139,7 +139,12 @@ def test_parts_and_evidence_come_back_and_stray_output_does_not(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("schedstat", "starved"),
-    [("30000000 4000000000 111\n", True), ("30000000 200000000 9\n", False), ("", False)],
+    [
+        ("30000000 4000000000 111\n", True),
+        ("600000000 4000000000 111\n", False),
+        ("30000000 900000000 9\n", False),
+        ("", False),
+    ],
 )
 def test_who_hardly_gets_a_processor_goes_ahead_and_nobody_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, schedstat: str, starved: bool
