@@ -85,7 +85,7 @@ def capacity(document: Mapping[str, Any]) -> dict[str, Any] | None:
             (
                 _setting(one),
                 _change(one.get("before"), one.get("after")),
-                size(one.get("each")),
+                size(one.get("each") or None),
                 _text(one.get("reason")),
             )
             for one in rows(plan.get("workers"))
