@@ -5,10 +5,10 @@ VENV := .venv
 PY := $(VENV)/bin/python
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help setup demo test unit lint fuzz bench bypass docs build clean
+.PHONY: help setup demo test unit lint fuzz bench interrupt bypass docs build clean
 
 help: ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/ready: pyproject.toml tests/prepare
 	tests/prepare $(VENV)
@@ -40,6 +40,12 @@ bench: $(VENV)/ready ## Measure every figure that the README quotes
 	$(PY) bench/bans.py
 	$(PY) bench/capacity.py
 	$(PY) bench/database.py
+	$(PY) bench/first_refusal.py
+	$(PY) bench/triage.py
+	$(PY) bench/fleet.py
+
+interrupt: $(VENV)/ready ## Interrupt incident.yml at ten points in three ways on three hosts, and look what is left (two hours)
+	$(PY) bench/interruptions.py
 
 bypass: $(VENV)/ready ## Ask every form of every request on every layout, and write docs/bypass.md
 	$(PY) bench/bypass.py
