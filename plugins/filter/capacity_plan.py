@@ -101,8 +101,8 @@ _value:
         C(dropin) for that (both null where what is there stays), C(apachectl_ulimit) (whether
         APACHE_ULIMIT_MAX_FILES has to say it too), C(file_entries) (files for
         M(wpward.wordpress.transaction)) and C(settings) (the numbers for the service's own
-        configuration; of php-fpm in C(pools), of mod_proxy in C(fcgi); empty where what is there stays as it is, with
-        what an earlier run wrote).
+        configuration; of php-fpm in C(pools), of mod_proxy in C(fcgi); empty where what is there
+        stays as it is, with what an earlier run wrote).
       type: list
       elements: dict
     accounts:

@@ -606,10 +606,9 @@ evidence:
             - The C(values) that are configured for the MPM, what httpd makes of them
               (C(effective)), whether role capacity set any (C(ours)), and in C(overriding) the file
               and line of one that httpd reads behind RV(evidence.httpd.conf_file); null where httpd
-              does not run. C(fcgi) holds the
-              C(workers) of mod_proxy that lead to Unix sockets of php-fpm, with the limit of ours in
-              C(limit) and another's definition in C(defined), and the sockets that are C(passed) by
-              C(ProxyPass) and C(ProxyPassMatch) at C(passes).
+              does not run. C(fcgi) holds the C(workers) of mod_proxy that lead to Unix sockets of
+              php-fpm, with our limit in C(limit) and another's definition in C(defined), and the
+              sockets that are C(passed) by C(ProxyPass) and C(ProxyPassMatch) at C(passes).
           type: dict
         php_fpm:
           description:

@@ -25,7 +25,7 @@ class Debian(NamedTuple):
 
 SUITES = {"bullseye": "7.4", "trixie": "8.4"}
 """Versions of PHP by the Debian that has them."""
-DEBIANS = {
+CASES = {
     f"cd-{suite}-{web}": Debian(suite, web, {unit: files, f"php{php}-fpm.service": 1024})
     for suite, php in SUITES.items()
     # Debian's apachectl raises httpd's by itself.
@@ -44,7 +44,7 @@ class Seen(NamedTuple):
 
 def limits(host: hosts.Host) -> dict[str, list[int]]:
     found = json.loads(inside(host, "python3", "-", stdin=LIMITS))
-    return {unit: found[unit] for unit in DEBIANS[host.name].before}
+    return {unit: found[unit] for unit in CASES[host.name].before}
 
 
 @pytest.fixture(scope="module", params=SUITES)
@@ -52,7 +52,7 @@ def seen(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Seen]]:
     """Both hosts of a Debian, by the web server."""
-    chosen = {name: one for name, one in DEBIANS.items() if one.suite == request.param}
+    chosen = {name: one for name, one in CASES.items() if one.suite == request.param}
     try:
         made = [
             hosts.up(name, suite=one.suite, web=one.web, reset=True) for name, one in chosen.items()
@@ -61,8 +61,8 @@ def seen(
         play(
             HERE / "fit.yml",
             *made,
-            capacity_run="debians",
-            save_to=str(tmp_path_factory.mktemp("debians")),
+            capacity_run="debian",
+            save_to=str(tmp_path_factory.mktemp("debian")),
             wpward_capacity_nofile=WANTED,
             wpward_verify_settle=5,
         )
@@ -70,7 +70,7 @@ def seen(
         for host in made:
             inside(host, "python3", "/var/lib/wpward/rollback.py", "rollback")
         yield {
-            host.web: Seen(DEBIANS[host.name], before[host.name], after[host.name], limits(host))
+            host.web: Seen(CASES[host.name], before[host.name], after[host.name], limits(host))
             for host in made
         }
     finally:
