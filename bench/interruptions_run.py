@@ -35,8 +35,8 @@ END_SECONDS = 120.0
 class Point:
     """Where to interrupt: so many seconds after the task of that name begins, as it is printed.
 
-    contain_seconds: how long first aid holds then; no longer than this point needs, as it is
-    waited for.
+    contain_seconds: how long first aid holds then, 60 at least; no longer than this point needs, as
+    it is waited for.
     """
 
     name: str
@@ -49,7 +49,7 @@ POINTS = {
     point.name: point
     for point in (
         Point("first aid being applied", "contain : Close XML-RPC on every virtual host", 2, 60),
-        Point("evidence being kept", "preserve : Preserve the evidence", 2, 50),
+        Point("evidence being kept", "preserve : Preserve the evidence", 2, 60),
         Point("probe", "probe : Read the host", 2, 60),
         Point("sites at work recorded", "verify : Keep the record", 0, 75),
         Point("endpoints being closed", "endpoints : Close the endpoints", 2, 90),
@@ -120,6 +120,9 @@ def interrupt(
     try:
         if not controller.reached.wait(RUN_SECONDS) or controller.ended.is_set():
             return f"the run never came to {point.task!r}"
+        # A host that the run has left alone would be as it was whatever is done.
+        if "FAILED!" in controller.output:
+            return "a task failed before the interruption"
         time.sleep(point.delay)
         if kind == CUT:
             with network_cut(of, cut_seconds):
