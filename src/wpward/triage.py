@@ -254,7 +254,7 @@ class Triage:
         row |= {
             "verdict": plan["verdict"],
             "complete": complete(evidence),
-            "commands": commands(way, plan, self._options.contain),
+            "commands": commands(way, evidence, plan, self._options.contain),
             "plan": plan,
         }
         if not self._options.json:

@@ -90,8 +90,11 @@ def verdict(
     unsure = not complete(evidence) and plan["verdict"] not in (ATTACK, AFTERMATH)
     headline = _UNSURE if unsure else _HEADLINES[plan["verdict"]]
     lines = [_cut(f"{way.host}: {headline}")]
+    held = mapping(evidence.get("first_aid"))
     if first_aid is not None:
         lines += _block("first", first_aid_said(first_aid), 3)
+    elif held:
+        lines += _block("first", f"aid holds until {quote(held.get('until'))}, given before", 1)
     lines += _block("what", _what(findings), 4)
     worst = _worst(evidence, findings)
     if worst is not None:
@@ -99,7 +102,7 @@ def verdict(
         lines += _block("since", _since(worst, evidence), 1)
     lines += _rows("burns", list(_burns(evidence)), 5)
     last = _block("missing", missing, 2)
-    last += _rows("next", list(_next(way, plan, first_aid is not None)), 5)
+    last += _rows("next", list(_next(way, evidence, plan, first_aid is not None)), 5)
     last += [f"{'report':{_LABEL}}{report}"]
     room = HEIGHT - 1 - _height(lines) - _height(last)
     also = [f"{one['severity']}: {one['title']}" for one in findings[1:]]
@@ -118,9 +121,11 @@ def _blinding(problem: Mapping[str, Any]) -> bool:
     return problem["id"].startswith("log_") or problem["id"] in _BLIND
 
 
-def commands(way: Way, plan: Mapping[str, Any], aided: bool) -> list[str]:
+def commands(
+    way: Way, evidence: Mapping[str, Any], plan: Mapping[str, Any], aided: bool
+) -> list[str]:
     """The command lines to go on with. ``aided``: whether first aid was asked for."""
-    return [line for line in _next(way, plan, aided) if line.startswith("wpward ")]
+    return [line for line in _next(way, evidence, plan, aided) if line.startswith("wpward ")]
 
 
 def first_aid_said(first_aid: Mapping[str, Any]) -> str:
@@ -292,23 +297,29 @@ def _missing(evidence: Mapping[str, Any]) -> str:
     return "; ".join(said)
 
 
-def _next(way: Way, plan: Mapping[str, Any], aided: bool) -> Iterator[str]:
+def _next(
+    way: Way, evidence: Mapping[str, Any], plan: Mapping[str, Any], aided: bool
+) -> Iterator[str]:
+    held = bool(mapping(evidence.get("first_aid")))
     planned = [one for one in plan["remedies"] if one["automated"]]
     attacked = plan["verdict"] == ATTACK and any(
         one["id"].startswith("xmlrpc_") for one in plan["findings"]
     )
     # First aid would cut Jetpack off; to harden does not.
-    if attacked and not aided and not _needs_jetpack(plan):
+    if attacked and not aided and not held and not _needs_jetpack(plan):
         yield "to close XML-RPC within seconds, for a day:"
         yield _contain(way)
     if planned:
         roles = ", ".join(one["role"] for one in planned)
         yield f"to apply {roles}:"
         yield _harden(way, plan)
+    elif held:
+        yield "to close XML-RPC for good:"
+        yield _harden(way, plan)
     by_hand = [one["findings"][0] for one in plan["remedies"] if not one["automated"]]
     if by_hand:
         yield f"by hand: docs/findings.md#{by_hand[0]}"
-    if not plan["remedies"]:
+    if not plan["remedies"] and not held:
         yield "nothing to do"
 
 

@@ -85,11 +85,12 @@ def test_quiet_is_not_claimed_where_something_was_not_read() -> None:
 
 
 def test_the_command_line_reaches_the_same_host_and_is_one_that_wpward_takes() -> None:
-    plan = make_plan(evidence(*FLOOD))
+    document = evidence(*FLOOD)
+    plan = make_plan(document)
     way = Way("blog.example", "deploy", 2222, Path("/etc/ssh/some where"), True)
-    aid, line = commands(way, plan, aided=False)
+    aid, line = commands(way, document, plan, aided=False)
     assert aid == "wpward triage --contain -p 2222 -K -F '/etc/ssh/some where' deploy@blog.example"
-    assert commands(way, plan, aided=True) == [line]
+    assert commands(way, document, plan, aided=True) == [line]
     words = shlex.split(line)
     assert words[:6] == ["wpward", "harden", "-i", "blog.example,", "-u", "deploy"]
     options = cli._parser().parse_args(words[1:])
@@ -124,9 +125,18 @@ def test_what_came_of_first_aid_stands_on_the_screen(told: dict[str, Any], expec
     assert "wpward triage --contain" not in text
 
 
+def test_first_aid_of_before_is_named_and_is_not_the_end_of_it() -> None:
+    held = {"run": "contain-1", "until": "2026-11-23T22:41:09Z"}
+    for rows in (FLOOD, ()):
+        text = "\n".join(shown(evidence(*rows, first_aid=held)))
+        assert "aid holds until 2026-11-23T22:41:09Z" in text
+        assert "wpward harden -i blog.example," in text
+        assert "triage --contain" not in text and "nothing to do" not in text
+
+
 def test_who_needs_jetpack_keeps_it() -> None:
     document = CASES["low_and_slow_beneath_jetpack"].make()
-    (line,) = commands(Way("blog.example"), make_plan(document), aided=False)
+    (line,) = commands(Way("blog.example"), document, make_plan(document), aided=False)
     assert '"wpward_trusted_services": ["jetpack"]' in line
 
 
