@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import Callable, Sequence
+from typing import Callable, Sequence, TextIO
 
 from ansible_collections.wpward.wordpress.plugins.module_utils.journal import Journal
 from ansible_collections.wpward.wordpress.plugins.module_utils.journal_base import (
@@ -85,8 +85,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             text, code = sentence(error), 1
     # A file name need not be text that this terminal can show.
     text = text.encode("utf-8", "backslashreplace").decode("ascii", "backslashreplace")
-    print(text, file=sys.stderr if code else sys.stdout)
+    _say(text, sys.stderr if code else sys.stdout)
     return code
+
+
+def _say(text: str, stream: TextIO) -> None:
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError:
+        # Whoever was reading has seen enough. Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 if __name__ == "__main__":

@@ -133,6 +133,20 @@ def test_a_conflict_is_said_and_fails(scene: Scene) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_reader_that_has_seen_enough(scene: Scene) -> None:
+    scene.apply()
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [str(scene.state / "rollback.py"), "--state-dir", str(scene.state), "status"],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_names_that_the_terminal_cannot_show(scene: Scene) -> None:
     path = f"{scene.root}/caf\udce9"
     scene.apply(scene.request(files=[{"path": path, "content": "x"}]))
