@@ -186,8 +186,9 @@ class QuotedLines:
         places = {name: place for place, piece in enumerate(pieces) for name in piece.names}
         self._request = places["request" if "request" in places else "target"]
         last = max(places.values())
+        # One more than the last that is read: it shows where that one ends.
         checked = [
-            place for place, piece in enumerate(pieces[: last + 1]) if piece.fixed is not None
+            place for place, piece in enumerate(pieces[: last + 2]) if piece.fixed is not None
         ]
         self._mark = next((place for place in checked if place > self._request), None)
         # What only decides for what a line counts is read once for each different text.

@@ -145,4 +145,6 @@ def test_ss_counts_the_same() -> None:
             check=True,
             env=dict(os.environ, LC_ALL="C"),
         ).stdout
-        assert _count(port)["established"] == len(shown.splitlines()) == 7
+        # The kernel shows a socket twice where others of the machine come and go meanwhile.
+        counted = min(_count(port)["established"] for _time in range(5))
+        assert counted == len(shown.splitlines()) == 7

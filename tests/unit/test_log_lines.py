@@ -23,7 +23,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.quoted_lines impo
     QuotedLines,
     pieces_of,
 )
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 JSON = (
@@ -117,6 +117,13 @@ def quick_reader(line_format: LineFormat) -> QuotedLines:
     return QuotedLines(line_format, *quoted, parts, matters)
 
 
+# As many quotes as the format has, but not where it has them.
+QUOTES_IN_THE_AGENT = (
+    '192.0.2.1 - - [20/Oct/2015:18:52:00 +0900] "POST //xmlrpc.php HTTP/1.1" 200 12 "-" '
+    '"x [01/Jan/2001:00:00:00 +0000] \\"POST /xmlrpc.php HTTP/1.1\\" 200 1"'
+)
+
+
 @pytest.mark.parametrize("dense", [0.0, 2.0])
 @pytest.mark.parametrize("name", FORMATS)
 @settings(max_examples=200, deadline=None)
@@ -125,6 +132,7 @@ def quick_reader(line_format: LineFormat) -> QuotedLines:
     cut=st.integers(0, 60),
     rest=st.sampled_from(["", '1 - - [20/Oct/2015:18:52:00 +0900] "POST /xmlrpc.php" 200 1']),
 )
+@example(lines=[QUOTES_IN_THE_AGENT], cut=0, rest="")
 def test_all_lines_for_an_endpoint_are_found(
     name: str, dense: float, lines: list[str], cut: int, rest: str
 ) -> None:
