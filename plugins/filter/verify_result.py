@@ -50,7 +50,10 @@ RETURN = r"""
 _value:
   description:
     - C(proven) (bool), C(passed) and C(failed) (numbers of checks, where a gap counts as one that
-      failed), C(table) (text; empty where there is nothing to show), C(failures) and C(notes).
+      failed), C(table) (text; empty where there is nothing to show), C(failures), C(gaps) and
+      C(notes).
+    - C(first_aid) says until when first aid holds and that the host is not hardened yet; empty
+      where it is not in force. It is no check, so it counts neither as passed nor as failed.
   type: dict
 """
 
@@ -105,8 +108,9 @@ def verify_result(
         ]
     gaps = _gaps(seen, evidence)
     notes += _unseen_service(seen) + _unasked(seen, evidence)
+    held = ""
     if first_aid:
-        gaps.append(
+        held = (
             f"xmlrpc: held by first aid until {first_aid['until']}; not hardened yet (first aid "
             "closes nothing else)"
         )
@@ -119,12 +123,13 @@ def verify_result(
     ):
         lines.append(_WHO_AM_I)
     return {
-        "proven": passed > 0 and not failures and not gaps,
+        "proven": passed > 0 and not failures and not gaps and not held,
         "passed": passed,
         "failed": len(failures) + len(gaps),
         "table": "\n".join(lines + gaps),
         "failures": failures,
         "gaps": gaps,
+        "first_aid": held,
         "notes": notes,
     }
 

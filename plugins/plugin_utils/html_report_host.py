@@ -29,6 +29,7 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils.html_report_value
     mapping,
     rows,
     texts,
+    visible,
     whole,
 )
 
@@ -218,6 +219,7 @@ def _checks(document: Mapping[str, Any]) -> dict[str, Any] | None:
         "any_failed": whole(checks.get("failed")) > 0,
         "failures": failures,
         "gaps": texts(checks.get("gaps")),
+        "first_aid": visible(checks.get("first_aid") or ""),
         "notes": texts(checks.get("notes")),
         "held": held,
     }

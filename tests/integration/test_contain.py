@@ -66,9 +66,12 @@ def test_nginx_closes_every_virtual_host_and_a_second_time_changes_nothing(
 
     assert playbook(nginx, "contain").proven().changed(nginx.name) == 0
     verified = playbook(nginx, "verify", wpward_verify_settle=0)
-    assert verified.code != 0
+    assert verified.code == 2
     assert "xmlrpc: held by first aid until 20" in verified.output
     assert "not hardened yet" in verified.output
+    checks = verified.reports[nginx.name]["checks"]
+    assert checks["failed"] == len(checks["failures"]) and checks["gaps"] == []
+    assert f"{nginx.name}: {checks['failed']} checks do not hold" in verified.output
     opened = set(re.findall(r"^ *(?:open|shut): (\w+)", verified.output, re.MULTILINE))
     assert opened and "xmlrpc" not in opened, verified.output
     inside(nginx, "python3", "/var/lib/wpward/rollback.py", "rollback", "--role", "contain")

@@ -353,6 +353,14 @@ def test_failed_checks_come_before_what_was_asked() -> None:
     assert "not reached: timed out after 10 s" in text
 
 
+def test_first_aid_stands_beside_the_checks_and_is_none_of_them() -> None:
+    document = samples.aftermath()
+    document["checks"]["first_aid"] = "xmlrpc: held by first aid until <soon>"
+    text = page_of(document).text
+    assert "380 checks hold, 2 do not" in text
+    assert "xmlrpc: held by first aid until <soon>" in text
+
+
 def test_every_table_names_its_columns_and_every_plot_has_words() -> None:
     page = page_of(*samples.fleet())
     for tag, attributes in page.tags:
