@@ -57,12 +57,7 @@ class Interrupts:
                 self._before[number] = signal.signal(number, self._asked)
         return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
@@ -148,12 +143,7 @@ class _HostNames:
     def __enter__(self) -> _HostNames:
         return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         if self._process and self._process.poll() is None:
             self._process.kill()
             self._process.wait()

@@ -8,11 +8,11 @@ import time
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from wpward.live_events import NOT_DONE, PROVEN, WORDS, HostState, RunState
+from wpward.live_region import region_of
 
 _BAD = NOT_DONE | {"unreachable", "interrupted"}
 _GOOD = PROVEN | {"proven", "contained"}
@@ -80,17 +80,7 @@ class Screen:
         self._lines = lines
         self._began = time.monotonic()
         self._drawn = 0.0
-        self._live = (
-            Live(
-                console=console,
-                transient=True,
-                auto_refresh=False,
-                redirect_stdout=False,
-                redirect_stderr=False,
-            )
-            if live
-            else None
-        )
+        self._live = region_of(console) if live else None
 
     def __enter__(self) -> Screen:
         if self._live:

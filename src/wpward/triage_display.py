@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from rich.console import Console
-from rich.live import Live
 from rich.text import Text
+
+from wpward.live_region import region_of
 
 _FIRST = 5.0
 _MORE = 30.0
@@ -32,18 +33,7 @@ class Display:
         self._every = every
         self._began = time.monotonic()
         self._said: dict[str, tuple[str, float]] = {}
-        self._live = (
-            Live(
-                console=console,
-                transient=True,
-                auto_refresh=False,
-                # The verdicts belong to standard output, whatever that is.
-                redirect_stdout=False,
-                redirect_stderr=False,
-            )
-            if console.is_terminal
-            else None
-        )
+        self._live = region_of(console) if console.is_terminal else None
 
     def __enter__(self) -> Display:
         if self._live:
