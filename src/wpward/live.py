@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from getpass import getpass
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 from rich.console import Console
