@@ -139,8 +139,8 @@ def _create(
             *address_arguments(network, number),
             "--add-host", "blog.example:127.0.0.1",
             "--systemd=always", *podman.limit_arguments(), *limits,
-            # What root has on a real server: for firewalls, immutable files and strace.
-            "--cap-add", "NET_ADMIN,SYS_PTRACE,LINUX_IMMUTABLE",
+            # What root has on a real server: for firewalls, immutable files, strace and priorities.
+            "--cap-add", "NET_ADMIN,SYS_PTRACE,LINUX_IMMUTABLE,SYS_NICE",
             *(f"--label={key}={value}" for key, value in labels.items()),
             image,
         )  # fmt: skip
