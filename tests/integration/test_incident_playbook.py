@@ -179,6 +179,38 @@ def test_the_probe_alone_and_check_mode_leave_nothing(
     assert tree(host) == before
 
 
+def test_a_fleet_that_does_not_answer_at_all_is_named_in_a_report(tmp_path: Path) -> None:
+    nowhere = {"ansible_host": "127.0.0.1", "ansible_port": 9}
+    inventory = tmp_path / "silent.yml"
+    inventory.write_text(json.dumps({"all": {"hosts": {"gone-a": nowhere, "gone-b": nowhere}}}))
+
+    def incident(*options: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [
+                *(str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory)),
+                *("-e", json.dumps({"wpward_report_directory": str(tmp_path / "reports")})),
+                *(*options, str(ROOT / "playbooks" / "incident.yml")),
+            ],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    assert incident("--tags", "contain").returncode == 4
+    assert not (tmp_path / "reports").exists()
+    done = incident()
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "2 hosts: 2 unreachable" in done.stdout
+    (page,) = (tmp_path / "reports").glob("*/report.html")
+    for name in ("gone-a", "gone-b"):
+        document = json.loads((page.parent / f"{name}.json").read_text())
+        assert document["outcome"] == "unreachable"
+        assert "Connection refused" in document["failure"]
+        assert name in page.read_text()
+
+
 def test_its_steps_are_named() -> None:
     listed = subprocess.run(
         [
