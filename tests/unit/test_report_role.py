@@ -82,7 +82,7 @@ CAPACITY = {
 }
 
 
-def run(folder: Path, reports: Path, *arguments: str) -> str:
+def run(folder: Path, reports: Path | None, *arguments: str) -> str:
     (folder / "play.yml").write_text(PLAY)
     (folder / "evidence.json").write_text(json.dumps(EVIDENCE))
     (folder / "plan.json").write_text(json.dumps(PLAN))
@@ -91,11 +91,13 @@ def run(folder: Path, reports: Path, *arguments: str) -> str:
         # No host is ever asked anything: a connection that does not exist would fail at once.
         "ansible_connection": "ssh",
         "ansible_host": "wpward.invalid",
-        "wpward_report_directory": str(reports),
         "evidence": str(folder / "evidence.json"),
         "plan": str(folder / "plan.json"),
         "capacity": str(folder / "capacity.json"),
     }
+    if reports:
+        variables["wpward_report_directory"] = str(reports)
+    without_pwd = {name: value for name, value in os.environ.items() if name != "PWD"}
     done = subprocess.run(
         [
             str(Path(sys.executable).parent / "ansible-playbook"),
@@ -103,8 +105,12 @@ def run(folder: Path, reports: Path, *arguments: str) -> str:
             *arguments,
             str(folder / "play.yml"),
         ],
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
-        cwd=ROOT,
+        env={
+            **without_pwd,
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        },
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
@@ -156,3 +162,10 @@ def test_a_report_that_cannot_be_written_is_a_sentence_and_no_failure(tmp_path: 
     assert "problem  web1: the report could not be written to " in output
     assert "Set wpward_report_directory" in output
     assert output.count("failed=0") == 2
+
+
+def test_without_pwd_the_reports_are_in_the_working_directory(tmp_path: Path) -> None:
+    """As in a container of ansible-navigator, or a service."""
+    output = run(tmp_path, None)
+    (directory,) = (tmp_path / "wpward-reports").iterdir()
+    assert f"report   {directory}/report.html" in output
