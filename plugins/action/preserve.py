@@ -101,5 +101,5 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         try:
             self._remove_tmp_path(place, force=True)
         except AnsibleConnectionFailure:
-            # The next one that preserves there removes it.
+            # The host removes it by itself after a while.
             return

@@ -5,15 +5,27 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
 import time
 from pathlib import Path
-from typing import Any, BinaryIO, Mapping
+from typing import IO, Any, BinaryIO, Mapping
 
 NAME = "wpward-evidence.tar.gz"
 _LEAST = 1 << 20
 _SPARED = 256 << 20
 """Bytes that the host keeps: a disk filled up by whoever came to help is an incident of its own."""
 _ABANDONED_SECONDS = 3600
+_REMOVE = """read -r _
+left=$2
+while [ -e "$1" ] && [ "$left" -gt 0 ]; do
+    sleep 2
+    left=$((left - 2))
+done
+rm -f "$1"
+rmdir "${1%/*}" 2>/dev/null
+"""
+"""Its standard input ends when nobody holds the other end any more, however that comes about.
+Whoever reads the archive when it is removed reads it to its end."""
 
 
 class NoPlace(Exception):
@@ -47,8 +59,27 @@ def create(path: str) -> BinaryIO:
     return os.fdopen(descriptor, "w+b")
 
 
+def remove_unless_fetched(path: str, seconds: int) -> IO[bytes]:
+    """Have the archive removed so many seconds after the returned stream is closed, if it is still
+    there: whoever wanted to fetch it was stopped. Its directory goes with it where it is empty.
+
+    A shell of its own waits for that, which needs no systemd. Raises OSError.
+    """
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", _REMOVE, "sh", path, str(seconds)],
+        cwd="/",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    assert process.stdin
+    return process.stdin
+
+
 def remove_leftovers(directory: str) -> None:
-    """Remove archives beside ours that nobody will fetch any more: a controller was stopped."""
+    """Remove archives beside ours that nobody will fetch any more: a controller was stopped, and
+    the host restarted before it removed them itself."""
     for path in Path(directory).parent.glob(f"ansible-tmp-*/{NAME}"):
         with contextlib.suppress(OSError):
             if time.time() - path.lstat().st_mtime > _ABANDONED_SECONDS:

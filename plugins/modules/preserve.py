@@ -13,7 +13,8 @@ author:
 description:
   - One remote execution writes one compressed archive into Ansible's temporary directory of the
     host. It is fetched as a stream, compared by its checksum, and removed from the host, also where
-    the fetch fails.
+    the fetch fails. Should the controller be stopped meanwhile, the host removes it by itself
+    (O(fetch_within)).
   - 'In the archive, in this order and until the limits are reached: the state (processes,
     connections, counters of the kernel, newest lines of the web stack and the kernel in the
     journal, statements, InnoDB status and table sizes of the database, wpward''s own runs); the
@@ -62,6 +63,13 @@ options:
       - A file on the host with user and password for MariaDB or MySQL, in the form that its client
         reads with C(--defaults-extra-file). By default root is let in by the server's unix socket.
     type: path
+  fetch_within:
+    description:
+      - Seconds from the end of the work on the host until the fetch has to begin. By then the host
+        removes the archive itself, should the controller have been stopped.
+    version_added: 0.3.0
+    type: int
+    default: 900
   archive:
     description: Where the archive is written on the host; the action plugin sets it.
     type: path
@@ -120,6 +128,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.preserve_place im
     create,
     limit_for,
     remove_leftovers,
+    remove_unless_fetched,
 )
 
 
@@ -138,13 +147,18 @@ def _preserved(module: AnsibleModule) -> dict[str, Any]:
         notes.append(
             f"The host has room for {limit >> 20} MiB of evidence only, so less was taken."
         )
+    # Its time begins at the end of the work, also where this process is killed.
+    with remove_unless_fetched(path, module.params["fetch_within"]):
+        return {"manifest": _archive(module, path, limit), "notes": notes}
+
+
+def _archive(module: AnsibleModule, path: str, limit: int) -> dict[str, Any]:
     try:
         with create(path) as stream:
-            manifest = preserve.preserve(stream, _request(module, limit))
+            return preserve.preserve(stream, _request(module, limit))
     except BaseException:
         Path(path).unlink(missing_ok=True)
         raise
-    return {"manifest": manifest, "notes": notes}
 
 
 def main() -> None:
@@ -156,6 +170,7 @@ def main() -> None:
             "days": {"type": "int", "default": 7},
             "time_budget": {"type": "float", "default": 60},
             "database_credentials": {"type": "path"},
+            "fetch_within": {"type": "int", "default": 900},
             "archive": {"type": "path"},
         },
         supports_check_mode=True,
@@ -167,6 +182,8 @@ def main() -> None:
         )
     if p["days"] < 1:
         module.fail_json(msg=f"days is {p['days']}; give at least 1.")
+    if not 0 < p["fetch_within"] <= 86400:
+        module.fail_json(msg=f"fetch_within is {p['fetch_within']}; give 1 to 86400 seconds.")
     if not 0 < p["time_budget"] <= 3600:
         module.fail_json(msg=f"time_budget is {p['time_budget']}; give seconds between 0 and 3600.")
     if os.geteuid() != 0:

@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import signal
 import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,6 +51,13 @@ def inside(host: hosts.Host, *argv: str, stdin: str | None = None) -> str:
 def kept(tmp_path: Path) -> list[Path]:
     """The hosts' directories of evidence, in the order of the runs."""
     return sorted((tmp_path / "reports").glob("*/evidence/*"))
+
+
+def until(holds: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def left_on(host: hosts.Host) -> str:
@@ -177,6 +187,36 @@ def test_the_probe_alone_and_check_mode_leave_nothing(
     assert kept(tmp_path) == []
     assert left_on(host) == ""
     assert tree(host) == before
+
+
+def test_an_archive_whose_controller_died_goes_by_itself(host: hosts.Host, tmp_path: Path) -> None:
+    stuck, pids = tmp_path / "stuck", tmp_path / "pids"
+    # Its parent is the process of ansible-playbook that would remove the archive.
+    stuck.write_text(
+        f"#!/bin/sh\necho $$ $PPID > {pids}.new; mv {pids}.new {pids}\nexec sleep 90\n"
+    )
+    stuck.chmod(0o755)
+    task = {"directory": str(tmp_path / "reports"), "limit_bytes": 1 << 20, "fetch_within": 4}
+    play = tmp_path / "play.yml"
+    play.write_text(json.dumps([{"hosts": "all", "tasks": [{"wpward.wordpress.preserve": task}]}]))
+    variables = {"ansible_sftp_executable": str(stuck), "ansible_ssh_transfer_method": "sftp"}
+    process = subprocess.Popen(
+        [
+            *(str(Path(sys.executable).parent / "ansible-playbook"), "-i", host.inventory),
+            *("-e", json.dumps(variables), str(play)),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_GATHERING": "explicit"},
+    )
+    try:
+        until(pids.exists, 60)
+    finally:
+        process.kill()
+        process.wait()
+    assert "wpward-evidence.tar.gz" in left_on(host)
+    for pid in pids.read_text().split():
+        os.kill(int(pid), signal.SIGKILL)
+    until(lambda: left_on(host) == "", 20)
 
 
 def test_a_fleet_that_does_not_answer_at_all_is_named_in_a_report(tmp_path: Path) -> None:

@@ -226,3 +226,18 @@ def test_what_nobody_fetched_is_removed(tmp_path: Path) -> None:
     preserve_place.remove_leftovers(str(ours))
     left = [path.parent.name for path in tmp_path.glob(f"*/{preserve_place.NAME}")]
     assert left == ["ansible-tmp-2"]
+
+
+def test_an_archive_that_nobody_fetches_is_removed_a_while_after_the_work(tmp_path: Path) -> None:
+    path = tmp_path / "ansible-tmp-1" / preserve_place.NAME
+    path.parent.mkdir()
+    with preserve_place.remove_unless_fetched(str(path), 2):
+        path.write_bytes(b"x")
+        time.sleep(3)
+        assert path.exists(), "the work may take longer than the fetch"
+    time.sleep(0.5)
+    assert path.exists()
+    deadline = time.monotonic() + 10
+    while path.parent.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
