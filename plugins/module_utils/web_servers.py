@@ -4,12 +4,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Sequence
+from typing import TYPE_CHECKING, Any, Sequence
 
 from ansible_collections.wpward.wordpress.plugins.module_utils import (
-    access_evidence,
-    deny_log,
-    error_logs,
     httpd_discovery,
     nginx_server,
     wordpress_discovery,
@@ -23,6 +20,9 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.problems import P
 from ansible_collections.wpward.wordpress.plugins.module_utils.processes import Process
 from ansible_collections.wpward.wordpress.plugins.module_utils.server_fronts import Fronts
 from ansible_collections.wpward.wordpress.plugins.module_utils.wordpress_discovery import Site
+
+if TYPE_CHECKING:
+    from ansible_collections.wpward.wordpress.plugins.module_utils.access_evidence import DenyLogs
 
 _ROOTS = ("nginx", "httpd", "php-fpm")
 """Services whose master is root's. The database has an account of its own and is asked about
@@ -64,13 +64,23 @@ class WebServers:
             "httpd": self.httpd.described["log_formats"] if self.httpd else {},
         }
 
+    # First aid finds the servers too and reads no log: what reads logs is two fifths of all that
+    # it would have to be sent and a starving host would have to compile.
+
     def error_logs(self, running: Sequence[Process]) -> dict[str, list[str]]:
+        from ansible_collections.wpward.wordpress.plugins.module_utils import error_logs
+
         logs = error_logs.logs_of(running)
         for vhost in self.vhosts:
             logs[vhost.id.partition(":")[0]].extend(vhost.error_logs)
         return logs
 
-    def deny_logs(self) -> access_evidence.DenyLogs:
+    def deny_logs(self) -> DenyLogs:
+        from ansible_collections.wpward.wordpress.plugins.module_utils import (
+            access_evidence,
+            deny_log,
+        )
+
         return access_evidence.DenyLogs(
             deny_log.nginx_paths(self.nginx.config) if self.nginx else (),
             deny_log.httpd_paths(self.httpd.vhosts if self.httpd else ()),

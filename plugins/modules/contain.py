@@ -21,6 +21,8 @@ description:
     rollback --role contain) does so at once. Other runs can change the host meanwhile.
   - Afterwards the host asks each virtual host for xmlrpc.php itself. What still gets through is
     named in RV(open), and what was closed stays closed.
+  - Meanwhile its processes have the highest priority, so that a flood that takes all processors
+    does not hold it up.
   - A host that is hardened for good, and refuses these requests already, is left as it is.
 attributes:
   check_mode:
@@ -109,6 +111,7 @@ from ansible_collections.wpward.wordpress.plugins.module_utils.containment_apply
     lift,
     servers_of_host,
 )
+from ansible_collections.wpward.wordpress.plugins.module_utils.courtesy import go_ahead
 from ansible_collections.wpward.wordpress.plugins.module_utils.journal import Journal
 from ansible_collections.wpward.wordpress.plugins.module_utils.journal_base import (
     Refused,
@@ -125,9 +128,10 @@ def _contained(module: AnsibleModule, journal: Journal) -> dict[str, Any]:
     if not 60 <= p["seconds"] <= LONGEST:
         raise Refused(f"seconds is {p['seconds']}; take 60 to {LONGEST}.")
     trusted = [str(network) for network in parse_trusted(p["trusted"])]
-    return contain(
-        journal, servers_of_host(), trusted, p["seconds"], module.check_mode, module._diff
-    )
+    with go_ahead():
+        return contain(
+            journal, servers_of_host(), trusted, p["seconds"], module.check_mode, module._diff
+        )
 
 
 def _lifted(module: AnsibleModule, journal: Journal) -> dict[str, Any]:

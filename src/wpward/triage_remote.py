@@ -30,10 +30,14 @@ TIME_OVER = 75
 
 
 class Library:
-    """Finds modules in a dictionary of their sources; their packages are all names above them."""
+    """Finds modules in a dictionary of their sources; their packages are all names above them.
 
-    def __init__(self, sources: dict[str, str]) -> None:
+    ``starved``: whether the host has turned out to starve; asked again with every module, for one
+    that begins to starve meanwhile would never finish this."""
+
+    def __init__(self, sources: dict[str, str], starved: bool) -> None:
         self._sources = sources
+        self.starved = starved
         self._packages = {
             name[:at] for name in sources for at, one in enumerate(name) if one == "."
         }
@@ -54,21 +58,34 @@ class Library:
 
     def exec_module(self, module: Any) -> None:
         name = module.__name__
+        self.starved = self.starved or hurry()
         if name in self._sources:
             source = self._sources[name]
             exec(compile(source, f"<{name}>", "exec", dont_inherit=True), module.__dict__)
+
+
+def prefer(nice: int, autogroup: str = "/proc/self/autogroup") -> None:
+    """Set this process's claim on processors, and its session's: where the kernel shares out by
+    sessions (autogroup), niceness alone counts only among the processes of one.
+
+    The session is nobody else's, because sshd makes one for each command. Whoever lacks the right
+    to it, as a container's root may, goes on as before.
+    """
+    import contextlib
+    import os
+
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
+        with open(autogroup, "w") as file:  # noqa: PTH123 - pathlib takes long to import
+            file.write(str(nice))
 
 
 def hurry(schedstat: str = "/proc/self/schedstat") -> bool:
     """Go ahead of everything else, where this process waits for a processor far longer than it has
     one; whether that is so.
 
-    Asked of the process itself: load and pressure tell nothing of a control group's quota. This
-    function is also sent by itself, ahead of the rest, which takes a while to be read there.
+    Asked of the process itself: load and pressure tell nothing of a control group's quota.
     """
-    import contextlib
-    import os
-
     try:
         with open(schedstat, "rb") as file:  # noqa: PTH123 - pathlib takes long to import
             had, waited = map(int, file.read().split()[:2])
@@ -77,9 +94,7 @@ def hurry(schedstat: str = "/proc/self/schedstat") -> bool:
     # Nanoseconds; a second of it tells a host that starves from one that starts many programs.
     if waited <= max(10 * had, 1_000_000_000):
         return False
-    # A container's root need not have the right to it.
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, -20)
+    prefer(-20)
     return True
 
 
@@ -105,13 +120,14 @@ def _contain(library: str, request: dict[str, Any], marker: str, out: int) -> No
     _write(out, f"{marker} contained ".encode("ascii") + packed + b"\n")
 
 
-def _probe(library: str, request: dict[str, Any], marker: str, out: int, starved: bool) -> None:
+def _probe(library: str, request: dict[str, Any], marker: str, out: int, finder: Library) -> None:
     """Write the evidence, and before each of its parts the part's name."""
     evidence: Any = importlib.import_module(library + ".evidence")
     # Only now: to start takes a third of a second of processor time, and where a flood takes all
     # of it, that would become minutes. Behind hundreds of workers that all want to run, a process
     # that has stepped back is never done at all: there the budget bounds what it takes.
-    if not starved:
+    if not finder.starved:
+        prefer(19)
         importlib.import_module(library + ".courtesy").step_back()
 
     class Telling(evidence.Budget):  # type: ignore[misc]
@@ -203,21 +219,23 @@ def _in_child(name: str, work: Callable[[], None], *unused: int) -> int:
         os._exit(code)
 
 
-def run(given: dict[str, Any], marker: str) -> int:
-    """Do what ``given`` says; return the exit code."""
+def run(given: dict[str, Any], marker: str, starved: bool) -> int:
+    """Do what ``given`` says; return the exit code. ``starved``: what hurry() has found."""
     library, request = given["library"], given["request"]
-    finder: Any = Library(given["sources"])
+    finder = Library(given["sources"], starved)
     sys.meta_path.insert(0, finder)
     # What a program or a module prints by mistake must not stand in the midst of the answer.
     out = os.dup(1)
     os.dup2(2, 1)
-    starved = hurry()
     ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
     if request["contain"]:
         # A lost connection must not end it half-way, so that nothing but its end is waited for.
         os.waitpid(_in_child("First aid", lambda: _contain(library, request, marker, out)), 0)
+        # Ahead of everything else only until here.
+        if not starved:
+            prefer(0)
     ended, held = os.pipe()
-    pid = _in_child("The probe", lambda: _probe(library, request, marker, out, starved), ended)
+    pid = _in_child("The probe", lambda: _probe(library, request, marker, out, finder), ended)
     os.close(held)
     # Or the client would still be waiting for the end of the answer.
     os.close(out)

@@ -220,7 +220,8 @@ class Session:
             channel = transport.open_session(timeout=self._options.timeout)
             asked = self._prompt if self._options.password is not None else None
             self._tell("waiting for the shell")
-            channel.exec_command(triage_stream.command(self._marker, asked))
+            aid = self._options.request.contain > 0
+            channel.exec_command(triage_stream.command(self._marker, asked, aid))
             return self._talk(channel, connection.settings.user)
         except Failed:
             raise

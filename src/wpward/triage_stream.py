@@ -36,24 +36,30 @@ own."""
 _PICK = (
     "PATH=$PATH:/usr/local/bin:/usr/bin:/bin:/opt/bitnami/python/bin; "
     f"for p in {' '.join(f'python3.{minor}' for minor in range(19, 7, -1))} python3; do "
-    "command -v $p >/dev/null && $p -ISc "
-    '"import ctypes,json,subprocess,sys,zlib;sys.exit(sys.version_info<(3,8))" 2>/dev/null '
-    '&& exec $p -ISc "$1" "$2"; '
+    'command -v $p >/dev/null && $p -ISc "$3" 2>/dev/null && exec $p -ISc "$1" "$2"; '
     f"done; echo No usable python3 in $PATH. >&2; exit {NO_PYTHON}"
+)
+_USABLE = "import contextlib,ctypes,json,os,subprocess,sys,zlib;sys.exit(sys.version_info<(3,8))"
+# What asks runs as a child of the shell that then becomes the Python, which so has a claim on
+# processors before it has to start.
+_USABLE_AND_AHEAD = _USABLE.replace(
+    ";",
+    ';exec("with contextlib.suppress(OSError): os.setpriority(0,os.getppid(),-20)");',
+    1,
 )
 _BOOT = (
     "import json,sys,zlib;i=sys.stdin.buffer;m=sys.argv[1];"
     'print(m,"ready","%d.%d.%d"%sys.version_info[:3],flush=True);'
     "d=json.loads(zlib.decompress(i.read(int(i.readline()))));"
-    'g={"__name__":m};exec(d.pop("first",""),g);exec(compile(d.pop("runner"),"wpward","exec"),g);'
-    'sys.exit(g["run"](d,m))'
+    'g={"__name__":m};exec(d.pop("first"),g);exec(compile(d.pop("runner"),"wpward","exec"),g);'
+    'sys.exit(g["run"](d,m,g["starved"]))'
 )
 _BECOME = (
     'echo "$3 shell"; if [ -O / ] || [ "$(id -u)" = 0 ]; then '
-    'exec /bin/sh -c "$1" wpward "$2" "$3"; fi; '
+    'exec /bin/sh -c "$1" wpward "$2" "$3" "$4"; fi; '
     "command -v sudo >/dev/null || "
     f"(echo There is no sudo. >&2; exit {NO_SUDO}) || exit; "
-    'exec sudo {options} /bin/sh -c "$1" wpward "$2" "$3"'
+    'exec sudo {options} /bin/sh -c "$1" wpward "$2" "$3" "$4"'
 )
 
 
@@ -111,8 +117,14 @@ def sources(first_aid: bool = False) -> dict[str, str]:
 @cache
 def stream(request: Request) -> bytes:
     """The bytes that the host's Python waits for on its standard input."""
+    # By itself, ahead of the rest, which takes a while to be compiled there.
+    first = [inspect.getsource(one) for one in (triage_remote.prefer, triage_remote.hurry)]
+    first.append("starved = hurry()")
+    if request.contain:
+        # A third of a second of processor time, of which a flood would make many seconds.
+        first.append("prefer(-20)")
     given = {
-        "first": f"{inspect.getsource(triage_remote.hurry)}\nhurry()",
+        "first": "\n".join(first),
         "runner": inspect.getsource(triage_remote),
         "library": LIBRARY,
         "sources": sources(request.contain > 0),
@@ -122,13 +134,15 @@ def stream(request: Request) -> bytes:
     return f"{len(packed)}\n".encode("ascii") + packed
 
 
-def command(marker: str, prompt: str | None) -> str:
+def command(marker: str, prompt: str | None, ahead: bool = False) -> str:
     """The command line for the host, whatever login shell reads it.
 
     Args:
         marker: begins each line of the answer; what a shell's start-up files print has none.
         prompt: what sudo is to ask for the password with; None where there is no password.
+        ahead: whether Python is to start ahead of everything else there.
     """
-    become = _BECOME.format(options="-n" if prompt is None else '-S -p "$4"')
-    words = ["/bin/sh", "-c", become, "wpward", _PICK, _BOOT, marker]
+    become = _BECOME.format(options="-n" if prompt is None else '-S -p "$5"')
+    usable = _USABLE_AND_AHEAD if ahead else _USABLE
+    words = ["/bin/sh", "-c", become, "wpward", _PICK, _BOOT, marker, usable]
     return shlex.join(words if prompt is None else [*words, prompt])

@@ -74,6 +74,7 @@ def start(
     """The runner as a host starts it, with a library whose evidence is `program`."""
     library = "some.where"
     given = {
+        "first": "starved = False",
         "runner": Path(triage_remote.__file__).read_text(),
         "library": library,
         "sources": sources
@@ -274,7 +275,7 @@ def in_shell(path: str, *pythons: tuple[str, str]) -> subprocess.CompletedProces
     # The shell's own places would hold this machine's Pythons.
     lines = triage_stream._PICK.partition("; ")[2]
     return subprocess.run(
-        ["/bin/sh", "-c", lines, "wpward", "boot", "mark"],
+        ["/bin/sh", "-c", lines, "wpward", "boot", "mark", "usable"],
         env={**os.environ, "PATH": path},
         capture_output=True,
         text=True,
@@ -282,7 +283,7 @@ def in_shell(path: str, *pythons: tuple[str, str]) -> subprocess.CompletedProces
     )
 
 
-WORKS = 'case $2 in import*) exit 0;; esac; echo "$0 $*"'
+WORKS = 'case $2 in usable) exit 0;; esac; echo "$0 $*"'
 
 
 def test_the_newest_python_that_works_is_taken(tmp_path: Path) -> None:

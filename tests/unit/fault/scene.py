@@ -29,6 +29,9 @@ class UnitFiles(SystemdTimer):
     def _booted(self) -> bool:
         return True
 
+    def _is_read(self) -> bool:
+        return False
+
     def _systemctl(self, *words: str) -> None:
         """Do with the unit files what systemctl does."""
         self.calls.append(words[0])
