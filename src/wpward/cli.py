@@ -105,8 +105,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return cdn.main(words[1:])
     if words[:1] == ["triage"]:
         from wpward import triage
+        from wpward.signals import as_interrupt
 
-        return triage.main(words[1:])
+        with as_interrupt():
+            return triage.main(words[1:])
     options = _parser().parse_args(words)
     if options.command == "logs":
         return _logs(options)

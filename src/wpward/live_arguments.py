@@ -25,7 +25,8 @@ COMMANDS = {
 }
 EXIT_CODES = (
     "Exit code: 0 proven or done; 2 a host failed; 4 a host was unreachable or not reached, and "
-    "none failed; 1 bad usage, no such inventory or no such host; 130 interrupted."
+    "none failed; 1 bad usage, no such inventory or no such host; 130 interrupted, by "
+    "Ctrl-C, by SIGTERM or because the terminal went away: what was not proven is put back first."
 )
 # These change hosts as one run, which is confirmed or put back.
 RUNS = frozenset({"incident", "harden"})

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from testbed import hosts
+from testbed import hosts, podman
 
 PROGRAM = "import sys; from wpward.cli import main; sys.exit(main())"
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,7 +56,13 @@ def environment(here: Path) -> dict[str, str]:
     }
 
 
-def start(host: hosts.Host, here: Path, *words: str, **options: Any) -> subprocess.Popen[str]:
+def start(
+    host: hosts.Host, here: Path, *words: str, controls: int | None = None, **options: Any
+) -> subprocess.Popen[str]:
+    """Begin a command. ``controls``: the terminal that it is to belong to."""
+    if controls is not None:
+        # A session of its own has no terminal until it asks for one.
+        options["preexec_fn"] = lambda: fcntl.ioctl(controls, termios.TIOCSCTTY, 0)
     return subprocess.Popen(
         command(host, *words),
         cwd=here,
@@ -62,6 +70,7 @@ def start(host: hosts.Host, here: Path, *words: str, **options: Any) -> subproce
         stdin=subprocess.DEVNULL,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=controls is not None,
         **options,
     )
 
@@ -99,6 +108,60 @@ def test_an_interrupt_while_applying_leaves_the_host_as_it_was(
     report = json.loads((Path(result["report"]).parent / f"{host.name}.json").read_text())
     assert report["outcome"] == "rolled_back"
     nothing_left_behind(here)
+
+
+def test_a_terminal_that_goes_away_while_applying_is_an_interrupt(
+    host: hosts.Host, here: Path, tree: Callable[[hosts.Host], str]
+) -> None:
+    before = tree(host)
+    mine, theirs = pty.openpty()
+    process = start(host, here, "harden", "--json", "gone.json", stdout=theirs, controls=theirs)
+    os.close(theirs)
+    drawn = b""
+    while b"applying guard" not in drawn:
+        drawn += os.read(mine, 65536)
+    # As sshd does where the connection of whoever sits there breaks.
+    os.close(mine)
+    assert process.wait(180) == 130
+
+    assert tree(host) == before
+    result = json.loads((here / "gone.json").read_text())
+    assert result["interrupted"] is True
+    assert result["hosts"][host.name]["outcome"] == "rolled_back"
+    nothing_left_behind(here)
+
+
+def test_triage_that_is_killed_leaves_first_aid_and_nothing_else(
+    host: hosts.Host, here: Path, tree: Callable[[hosts.Host], str]
+) -> None:
+    before = tree(host)
+    printed = here / "triage.txt"
+    words = ("triage", "--contain", "--verbose", "-F", host.ssh_config, host.name)
+    with printed.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, *words],
+            cwd=here,
+            env=environment(here),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        wait_for(printed, "XML-RPC is seen to", process)
+        process.terminate()
+        assert process.wait(60) == 130, printed.read_text()
+    assert "Traceback" not in printed.read_text()
+
+    def inside(*argv: str) -> str:
+        output: str = podman.execute(host.container, list(argv))
+        return output
+
+    assert "is temporary" in inside("python3", "/var/lib/wpward/rollback.py", "status")
+    deadline = time.monotonic() + 30
+    while "python3" in inside("ps", "-e", "-o", "comm="):
+        assert time.monotonic() < deadline, "the probe goes on"
+        time.sleep(0.2)
+    inside("python3", "/var/lib/wpward/rollback.py", "rollback", "--role", "contain")
+    assert tree(host) == before
 
 
 def test_resumed_on_a_terminal_it_draws_a_table(host: hosts.Host, here: Path) -> None:
