@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import calendar
 import json
 import math
 import os
@@ -36,10 +35,10 @@ from ansible_collections.wpward.wordpress.plugins.plugin_utils.report_document i
 )
 
 from wpward.log_files import LogsError, LogSet, find
+from wpward.since import SinceError, beginning
 
 SITES = 100
 """Host names that are told apart. A server that answers to any name logs what the client sent."""
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _NAME = re.compile(rb"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$")
 _ALWAYS = 1 << 62
 
@@ -55,24 +54,6 @@ class Request:
     since: str = ""
     json: Path | None = None
     html: Path | None = None
-
-
-def beginning(since: str, now: float) -> int:
-    """Seconds since the epoch of a span back from now, or of a UTC time; 0 for an empty text.
-
-    Raises:
-        LogsError: it is neither.
-    """
-    span = re.fullmatch(r"(\d{1,6})([smhd])", since)
-    if span:
-        return int(now) - int(span.group(1)) * _UNITS[span.group(2)]
-    try:
-        return calendar.timegm(time.strptime(since, "%Y-%m-%dT%H:%M:%SZ")) if since else 0
-    except ValueError:
-        raise LogsError(
-            f"--since is '{since}'; give a span such as 30m, 24h or 7d, or a UTC time such as "
-            "2026-11-21T12:00:00Z."
-        ) from None
 
 
 class _Sites:
@@ -198,7 +179,10 @@ def analyse(
         LogsError: nothing can be read, or the request makes no sense.
     """
     began = time.time()
-    since = beginning(request.since, began)
+    try:
+        since = beginning(request.since, began)
+    except SinceError as error:
+        raise LogsError(str(error)) from error
     for path in filter(None, (request.json, request.html)):
         # Better now than after an hour of reading.
         if not path.absolute().parent.is_dir():

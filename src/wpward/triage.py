@@ -1,56 +1,37 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""``wpward triage``: what is wrong with these hosts, in one round trip each, now."""
+"""``wpward triage``: what is wrong with these hosts, in one round trip each, now.
+
+Somebody waits for the hosts. So this imports only what asking them takes, and what their answers
+are judged and shown with is imported while they work.
+"""
 
 from __future__ import annotations
 
 import argparse
 import getpass
-import json
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NoReturn
-
-from ansible_collections.wpward.wordpress.plugins.module_utils.policy import (
-    PolicyError,
-    parse_trusted,
-)
-from ansible_collections.wpward.wordpress.plugins.plugin_utils import report_directory
-from ansible_collections.wpward.wordpress.plugins.plugin_utils.finding import (
-    AFTERMATH,
-    ATTACK,
-    PlanError,
-)
-from ansible_collections.wpward.wordpress.plugins.plugin_utils.html_report import file_name
-from ansible_collections.wpward.wordpress.plugins.plugin_utils.html_report_values import visible
-from ansible_collections.wpward.wordpress.plugins.plugin_utils.plan import make_plan
-from ansible_collections.wpward.wordpress.plugins.plugin_utils.report_document import (
-    host_document,
-)
-from rich.console import Console
-from rich.text import Text
+from typing import TYPE_CHECKING, NoReturn
 
 from wpward import triage_stream
-from wpward.log_files import LogsError
-from wpward.logs import beginning
+from wpward.since import SinceError, beginning
 from wpward.triage_config import ConfigError, Place, place
-from wpward.triage_display import Display
-from wpward.triage_session import ANSWERED, FAILED, UNREACHABLE, Options, Result, Session
-from wpward.triage_verdict import Way, commands, complete, first_aid_said, verdict
+from wpward.triage_session import Options, Result, Session
+
+if TYPE_CHECKING:
+    from wpward.triage_answers import Answers
 
 SIDE_BY_SIDE = 32
 INTERRUPTED = 130
-_BITS = {FAILED: 2, UNREACHABLE: 4}
-_ATTACKED = 8
-_INCOMPLETE = 16
-_NOT_CONTAINED = 32
 FIRST_AID_SECONDS = 24 * 3600
-_STYLES = {"attack": "bold red", "aftermath": "yellow", "probing": "yellow", "quiet": "green"}
 _REFRESH = 0.25
 _ENDING = 5.0
 _LEAST_TIMEOUT = 10
+_UNDISTURBED = 1.0
 
 
 class _Parser(argparse.ArgumentParser):
@@ -136,9 +117,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def holds(first_aid: dict[str, Any] | None) -> bool:
-    """Whether XML-RPC is closed on all of a host."""
-    return first_aid is not None and not first_aid.get("failure") and not first_aid.get("open")
+class _TrustedError(Exception):
+    """Networks that are none; the text says what to do."""
+
+
+def _trusted(given: Sequence[str]) -> tuple[str, ...]:
+    """Networks as `policy.parse_trusted` gives them. Raises _TrustedError."""
+    if not given:
+        return ()
+    from ansible_collections.wpward.wordpress.plugins.module_utils import policy
+
+    try:
+        return tuple(str(network) for network in policy.parse_trusted(list(given)))
+    except policy.PolicyError as error:
+        raise _TrustedError(str(error)) from error
 
 
 class Triage:
@@ -147,34 +139,39 @@ class Triage:
     def __init__(self, options: argparse.Namespace, password: str | None) -> None:
         self._options = options
         now = time.time()
-        self.directory: Path = options.save or Path(
+        self._directory: Path = options.save or Path(
             "wpward-reports", time.strftime("%Y%m%dT%H%M%SZ-triage", time.gmtime(now))
         )
-        request = triage_stream.Request(
+        self._request = triage_stream.Request(
             back=int(now) - beginning(options.since, now),
             budget=options.budget,
             seconds=options.timeout,
             database_credentials=options.database_credentials,
             contain=FIRST_AID_SECONDS if options.contain else 0,
-            trusted=tuple(str(network) for network in parse_trusted(options.trusted)),
+            trusted=_trusted(options.trusted),
         )
-        given = Options(request, options.ssh_config, password, options.timeout)
+        given = Options(self._request, options.ssh_config, password, options.timeout)
         self._places = {host: self._place(host) for host in dict.fromkeys(options.hosts)}
         self._sessions = {host: Session(host, where, given) for host, where in self._places.items()}
-        self.rows: list[dict[str, Any]] = []
-        self._out = Console(soft_wrap=True, highlight=False)
-        self._err = Console(stderr=True, soft_wrap=True, highlight=False)
 
     def _place(self, host: str) -> Place:
         where = place(host)
         return Place(where.name, where.user or self._options.user, where.port or self._options.port)
+
+    @cached_property
+    def _answers(self) -> Answers:
+        from wpward.triage_answers import Answers
+
+        return Answers(self._options, self._places, self._directory)
 
     def run(self) -> int:
         """Ask them all; return the exit code."""
         executor = ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="triage")
         pending = {executor.submit(one.run): host for host, one in self._sessions.items()}
         try:
-            with Display(self._err, self._options.verbose) as display:
+            triage_stream.stream(self._request)
+            self._leave_alone()
+            with self._answers.display() as display:
                 while pending:
                     done, _waiting = wait(pending, _REFRESH, FIRST_COMPLETED)
                     if done:
@@ -186,127 +183,24 @@ class Triage:
             for session in self._sessions.values():
                 session.end()
             wait(pending, _ENDING)
-            self._fleet()
+            self._answers.end()
             return INTERRUPTED
         finally:
             executor.shutdown(wait=False, cancel_futures=True)
-        self._fleet()
-        return self._code()
+        self._answers.end()
+        return self._answers.code()
 
-    def _arrived(self, done: Iterable[Future[Result]], pending: dict[Future[Result], str]) -> None:
+    def _leave_alone(self) -> None:
+        """Do nothing until the hosts have what they need: while this imports, a login that takes
+        twenty turns would wait for each."""
+        until = time.monotonic() + _UNDISTURBED
+        for session in self._sessions.values():
+            session.at_work.wait(max(until - time.monotonic(), 0))
+
+    def _arrived(self, done: set[Future[Result]], pending: dict[Future[Result], str]) -> None:
         for future in done:
             host = pending.pop(future)
-            self._take(host, future.result(), list(pending.values()))
-
-    def _take(self, host: str, result: Result, running: Sequence[str]) -> None:
-        row: dict[str, Any] = {
-            "host": host,
-            "outcome": result.outcome,
-            "failure": result.failure,
-            "seconds": round(result.seconds, 3),
-            "said": result.said,
-            "verdict": None,
-            "complete": False,
-            "evidence_file": None,
-            "first_aid": result.first_aid,
-            "commands": [],
-            "plan": None,
-        }
-        self.rows.append(row)
-        if self._options.verbose and result.said:
-            for line in result.said.splitlines():
-                self._err.print(Text(f"{host} said: {visible(line)}"))
-        if result.evidence is not None:
-            self._judge(host, result.evidence, row, running)
-        elif result.first_aid is not None:
-            # What was closed stays closed, whatever became of the probe.
-            self._err.print(Text(f"{host}: {visible(first_aid_said(result.first_aid))}"))
-        if row["failure"]:
-            self._err.print(Text(f"wpward: {visible(row['failure'])}"))
-
-    def _judge(
-        self, host: str, evidence: dict[str, Any], row: dict[str, Any], running: Sequence[str]
-    ) -> None:
-        try:
-            plan = make_plan(evidence)
-        except PlanError as error:
-            row |= {"outcome": FAILED, "failure": f"{host}: {error}"}
-            return
-        where = self._places[host]
-        way = Way(
-            where.name,
-            where.user,
-            where.port,
-            self._options.ssh_config,
-            self._options.ask_become_pass,
-        )
-        try:
-            self._save(host, evidence, plan, running)
-            row["evidence_file"] = str(self.directory / file_name(host))
-        except OSError as error:
-            # What is known is worth more than the file.
-            self._err.print(
-                Text(
-                    f"wpward: {host}: its evidence cannot be kept in {self.directory} "
-                    f"({error.strerror or error}); give another directory with --save."
-                )
-            )
-        row |= {
-            "verdict": plan["verdict"],
-            "complete": complete(evidence),
-            "commands": commands(way, evidence, plan, self._options.contain),
-            "plan": plan,
-        }
-        if not self._options.json:
-            report = row["evidence_file"] or "not kept"
-            first, *lines = verdict(way, evidence, plan, report, row["first_aid"])
-            self._out.print(Text(first, style=_STYLES.get(plan["verdict"], "")))
-            self._out.print(Text("\n".join([*lines, ""])))
-
-    def _save(
-        self, host: str, evidence: dict[str, Any], plan: dict[str, Any], running: Sequence[str]
-    ) -> None:
-        document = host_document(
-            host,
-            run=None,
-            outcome="probed",
-            failure="",
-            evidence=evidence,
-            plan=plan,
-            remedies={},
-            checks=None,
-        )
-        report_directory.save(self.directory, document, fleet=list(self._sessions), running=running)
-
-    def _fleet(self) -> None:
-        if self._options.json:
-            print(json.dumps({"directory": str(self.directory), "hosts": self.rows}, indent=1))
-            return
-        if len(self.rows) == 1:
-            return
-        counts: dict[str, list[str]] = {}
-        for row in self.rows:
-            counts.setdefault(row["verdict"] or row["outcome"], []).append(row["host"])
-        order = ("attack", "aftermath", "probing", "quiet", FAILED, UNREACHABLE)
-        told = [
-            f"{len(counts[name])} {name}"
-            + (f" ({', '.join(counts[name])})" if name != "quiet" else "")
-            for name in order
-            if name in counts
-        ]
-        self._out.print(Text(f"{len(self.rows)} hosts: {', '.join(told)}"))
-
-    def _code(self) -> int:
-        code = 0
-        for row in self.rows:
-            code |= _BITS.get(row["outcome"], 0)
-            if row["verdict"] in (ATTACK, AFTERMATH):
-                code |= _ATTACKED
-            if row["outcome"] == ANSWERED and not row["complete"]:
-                code |= _INCOMPLETE
-            if self._options.contain and not holds(row["first_aid"]):
-                code |= _NOT_CONTAINED
-        return code
+            self._answers.take(host, future.result(), list(pending.values()))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -332,7 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         password = getpass.getpass("sudo password: ") if options.ask_become_pass else None
         triage = Triage(options, password)
-    except (ConfigError, LogsError, PolicyError) as error:
+    except (ConfigError, SinceError, _TrustedError) as error:
         print(f"wpward: {error}", file=sys.stderr)
         return 1
     except (EOFError, KeyboardInterrupt):

@@ -19,8 +19,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import paramiko
-
 _FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 _DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 _GIVEN = re.compile(
@@ -116,6 +114,9 @@ def _asked(where: Place, file: Path | None) -> dict[str, list[str]] | None:
 
 
 def _read(where: Place, file: Path | None) -> dict[str, list[str]]:
+    # It takes long to import, and where ssh is installed nothing here needs it.
+    import paramiko
+
     path = file or Path.home() / ".ssh" / "config"
     options: dict[str, list[str]] = {}
     if file or path.exists():

@@ -145,12 +145,13 @@ class _Answer:
 
 class Session:
     """The triage of one host; ``stage`` and ``since`` (``time.monotonic()``) tell what it waits
-    for."""
+    for. ``at_work``: set when the host has all it needs, and when nothing more comes of it."""
 
     def __init__(self, host: str, where: Place, options: Options) -> None:
         self.host = host
         self.stage = "waiting its turn"
         self.since = time.monotonic()
+        self.at_work = threading.Event()
         self._where = where
         self._options = options
         self._marker = f"wpward-{secrets.token_hex(8)}"
@@ -185,6 +186,7 @@ class Session:
             why = f"triage itself failed ({type(error).__name__}: {error}); please report it."
             result = Result(self.host, FAILED, f"{self.host}: {why}")
         finally:
+            self.at_work.set()
             timer.cancel()
             if self._connection is not None:
                 self._connection.close()
@@ -260,6 +262,7 @@ class Session:
                 channel.settimeout(_POLL)
                 aid = self._options.request.contain
                 self._tell("closing XML-RPC" if aid else "waiting for the probe to start")
+                self.at_work.set()
                 sent = True
             if answer.first_aid is not None and self._first_aid is None:
                 self._first_aid = answer.first_aid

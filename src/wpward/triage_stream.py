@@ -12,6 +12,7 @@ import inspect
 import json
 import re
 import shlex
+import threading
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -63,6 +64,7 @@ _BECOME = (
 )
 
 
+_MAKING = threading.Lock()
 _BODY = re.compile(r"^(?:def|class|@)", re.MULTILINE)
 
 
@@ -114,9 +116,14 @@ def sources(first_aid: bool = False) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-@cache
 def stream(request: Request) -> bytes:
-    """The bytes that the host's Python waits for on its standard input."""
+    """The bytes that the host's Python waits for on its standard input; made once."""
+    with _MAKING:
+        return _stream(request)
+
+
+@cache
+def _stream(request: Request) -> bytes:
     # By itself, ahead of the rest, which takes a while to be compiled there.
     first = [inspect.getsource(one) for one in (triage_remote.prefer, triage_remote.hurry)]
     first.append("starved = hurry()")
@@ -130,7 +137,7 @@ def stream(request: Request) -> bytes:
         "sources": sources(request.contain > 0),
         "request": asdict(request),
     }
-    packed = zlib.compress(json.dumps(given).encode("ascii"), 9)
+    packed = zlib.compress(json.dumps(given).encode("ascii"))
     return f"{len(packed)}\n".encode("ascii") + packed
 
 

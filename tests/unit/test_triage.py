@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import stat
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ class Answering:
 
     def __init__(self, host: str, where: Any, options: Any) -> None:
         self.host, self.stage, self.since = host, "waiting", 0.0
+        self.at_work = threading.Event()
+        self.at_work.set()
 
     def run(self) -> Result:
         return ANSWERS[self.host]
