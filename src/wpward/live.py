@@ -65,17 +65,17 @@ class Interrupts:
 class Watch:
     """What every playbook of one command shares: screen, passwords, signals."""
 
-    def __init__(self, options: argparse.Namespace, screen: Screen, asked: Interrupts) -> None:
+    def __init__(
+        self,
+        options: argparse.Namespace,
+        passwords: dict[str, str],
+        screen: Screen,
+        asked: Interrupts,
+    ) -> None:
         self.options = options
         self.screen = screen
         self.asked = asked
-        self._passwords: dict[str, str] = {}
-        if options.ask_pass:
-            self._passwords[SSH_PROMPT] = getpass("SSH password: ")
-        if options.ask_become_pass:
-            self._passwords[BECOME_PROMPT] = getpass("sudo password: ")
-            if options.ask_pass and not self._passwords[BECOME_PROMPT]:
-                self._passwords[BECOME_PROMPT] = self._passwords[SSH_PROMPT]
+        self._passwords = passwords
         self._environment = environment(colours=sys.stdout.isatty(), asks_password=options.ask_pass)
 
     def follow(
@@ -189,6 +189,16 @@ def _check(options: argparse.Namespace) -> None:
         )
 
 
+def _passwords(options: argparse.Namespace) -> dict[str, str]:
+    """Ask for what ansible-playbook will ask for; by its prompts."""
+    given = {}
+    if options.ask_pass:
+        given[SSH_PROMPT] = getpass("SSH password: ")
+    if options.ask_become_pass:
+        given[BECOME_PROMPT] = getpass("sudo password: ") or given.get(SSH_PROMPT, "")
+    return given
+
+
 def _screen(options: argparse.Namespace) -> Screen:
     console = Console(stderr=options.json == "-", highlight=False)
     table = console.is_terminal and not options.verbose
@@ -216,7 +226,9 @@ def _hosts_to_resume(options: argparse.Namespace, screen: Screen, reports: Path)
     return hosts
 
 
-def _run(options: argparse.Namespace, screen: Screen, asked: Interrupts) -> int:
+def _run(
+    options: argparse.Namespace, passwords: dict[str, str], screen: Screen, asked: Interrupts
+) -> int:
     started = time.time()
     reports = report_directory(options)
     hosts: list[str] = []
@@ -231,7 +243,7 @@ def _run(options: argparse.Namespace, screen: Screen, asked: Interrupts) -> int:
     arguments = ansible_arguments(options, run, hosts)
     state = RunState(options.command)
     state.expect(hosts)
-    watch = Watch(options, screen, asked)
+    watch = Watch(options, passwords, screen, asked)
     kept = _Kept(reports / run, run, started) if run and not options.check else None
     with screen:
         if kept:
@@ -307,11 +319,13 @@ def main(options: argparse.Namespace) -> int:
     """Run the command that the options name; return its exit code."""
     try:
         _check(options)
+        # Before signals are counted only: nothing has begun that would have to be ended.
+        passwords = _passwords(options)
         with Interrupts() as asked:
-            return _run(options, _screen(options), asked)
+            return _run(options, passwords, _screen(options), asked)
     except (UsageError, CollectionNotFound) as error:
         print(f"wpward: {error}", file=sys.stderr)
         return 1
-    except (EOFError, KeyboardInterrupt):
+    except (EOFError, KeyboardInterrupt) as error:
         print("wpward: no password was given; nothing was done", file=sys.stderr)
-        return 1
+        return 1 if isinstance(error, EOFError) else live_result.INTERRUPTED

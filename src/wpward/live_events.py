@@ -46,6 +46,13 @@ CONFIRM = "Confirm the run"
 # What the role harden begins with.
 _NO_OUTCOME = "unreported"
 _LINES_OF_AN_ERROR = 12
+# What Ansible says of passwords, and what to do then.
+_ADVICE = {
+    "Missing sudo password": "run again with -K",
+    "Incorrect sudo password": "run again with -K and mind it",
+    "you must install the sshpass program": "install it on this machine, log in with a key, or "
+    "take ansible-core 2.19 or newer, which does without",
+}
 
 
 @dataclass
@@ -86,6 +93,11 @@ def _text(value: object) -> str:
     """Somebody else's text, line by line, without anything a terminal would obey."""
     lines = str(value).strip().removeprefix("Task failed: ").splitlines()
     return "\n".join(printable(line, 2000) for line in lines)
+
+
+def _advised(failure: str) -> str:
+    advice = next((words for said, words in _ADVICE.items() if said in failure), "")
+    return f"{failure.rstrip('.')}; {advice}" if advice else failure
 
 
 @dataclass
@@ -157,7 +169,9 @@ class RunState:
             self._change(host, "UNREACHABLE")
         elif kind == "runner_on_failed" and not data.get("ignore_errors"):
             host.failed, host.ended = True, now
-            host.failure = _text(result.get("msg") or "a task failed: " + str(data.get("task")))
+            host.failure = _advised(
+                _text(result.get("msg") or "a task failed: " + str(data.get("task")))
+            )
         elif kind == "runner_on_ok":
             self._succeeded(host, data, result, now)
 

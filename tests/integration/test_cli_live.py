@@ -217,3 +217,37 @@ def test_a_dry_run_shows_what_would_change(host: hosts.Host, here: Path) -> None
     assert done.returncode == 0, done.stdout + done.stderr
     assert "+++ after: /etc/nginx/" in done.stdout
     assert "\x1b" not in done.stdout
+
+
+def test_passwords_for_ssh_and_sudo_are_asked_for_and_shown_nowhere(
+    host: hosts.Host, here: Path
+) -> None:
+    script = (
+        f"useradd -m nights; echo 'nights:{SECRET}' | chpasswd;"
+        "echo 'nights ALL=(ALL) ALL' > /etc/sudoers.d/nights;"
+        "echo 'PasswordAuthentication yes' > /etc/ssh/sshd_config.d/00-nights.conf;"
+        "systemctl reload ssh"
+    )
+    podman.execute(host.container, ["sh", "-ec", script])
+    # What an inventory names counts for more than -u.
+    named = Path(host.inventory).read_text().splitlines()
+    inventory = here / "nights.yml"
+    keyless = [line for line in named if "ansible_user" not in line and "_key_file" not in line]
+    inventory.write_text("\n".join(keyless))
+    mine, theirs = pty.openpty()
+    words = ("contain", "-i", str(inventory), "-u", "nights", "-k", "-K")
+    process = start(host, here, *words, stdout=theirs, controls=theirs)
+    os.close(theirs)
+    drawn = b""
+    asked = [b"SSH password: ", b"sudo password: "]
+    with suppress(OSError):
+        while chunk := os.read(mine, 65536):
+            drawn += chunk
+            if asked and asked[0] in drawn:
+                # The same for sudo, where it is left empty.
+                os.write(mine, b"\n" if b"sudo" in asked.pop(0) else f"{SECRET}\n".encode())
+    os.close(mine)
+    assert process.wait(30) == 0, drawn.decode()
+    assert b"first aid holds" in drawn
+    assert SECRET.encode() not in drawn
+    nothing_left_behind(here)

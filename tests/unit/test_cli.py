@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from wpward import cli
+from wpward import cli, live, live_result
 from wpward.live_arguments import ansible_arguments, extra_variable, follow_up_arguments
 from wpward.playbooks import CollectionNotFound, playbook
 
@@ -155,3 +156,14 @@ def test_usage_errors_are_one_sentence(
     assert "no run to resume" in lines[1]
     assert "ansible-playbook is not on the PATH" in lines[2]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_at_the_prompt_of_a_password_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def asks(_prompt: str) -> str:
+        # One that is only counted would be lost while nothing runs that it could end.
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(live, "_check", lambda _options: None)
+    monkeypatch.setattr(live, "getpass", asks)
+    assert cli.main(["contain", "-i", "web1,", "-k"]) == live_result.INTERRUPTED

@@ -135,6 +135,26 @@ def test_text_of_a_host_cannot_steer_the_terminal() -> None:
     assert state.hosts["web1"].failure == "no\\x1b[2J\nsecond \\u202eline"
 
 
+@pytest.mark.parametrize(
+    ("said", "advised"),
+    [
+        ("Missing sudo password", "run again with -K"),
+        ("Incorrect sudo password", "and mind it"),
+        (
+            "to use the 'ssh' connection type with passwords or pkcs11_provider, you must install "
+            "the sshpass program",
+            "log in with a key",
+        ),
+    ],
+)
+def test_what_to_do_about_passwords_is_said(said: str, advised: str) -> None:
+    state = RunState("contain")
+    data = {"host": "web1", "task": "x", "res": {"msg": said}}
+    state.feed({"event": "runner_on_failed", "event_data": data}, 0.0)
+    assert state.hosts["web1"].failure.startswith(said)
+    assert advised in state.hosts["web1"].failure
+
+
 def test_the_table_fits_the_screen_and_counts_whom_it_leaves_out() -> None:
     state = RunState("harden")
     state.expect([f"web{number}" for number in range(50)])
