@@ -35,7 +35,8 @@ sys.path.insert(0, str(ROOT / "molecule"))
 
 from testbed import clients, hosts, podman  # noqa: E402
 from testbed.shell import TestbedError  # noqa: E402
-from under_flood import flooded, no_connections, until  # noqa: E402
+from testbed.waiting import until  # noqa: E402
+from under_flood import flooded, no_connections  # noqa: E402
 
 BIN = Path(sys.executable).parent
 HOST, CLIENTS = "bench-refusal", "bench-refusal-clients"

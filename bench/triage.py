@@ -28,8 +28,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "molecule"))
 
 from testbed import clients, hosts, memory, podman, worker_flood  # noqa: E402
-from testbed.shell import TestbedError  # noqa: E402
-from under_flood import flooded, no_connections, until  # noqa: E402
+from testbed.shell import TestbedError, say  # noqa: E402
+from testbed.waiting import until  # noqa: E402
+from under_flood import flooded, no_connections  # noqa: E402
 
 BIN = Path(sys.executable).parent
 HOST, CLIENTS = "bench-triage", "bench-triage-clients"
@@ -61,10 +62,6 @@ class Taken:
     seconds: float
     ended: str
     answered: bool
-
-
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def make() -> hosts.Host:

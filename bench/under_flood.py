@@ -7,8 +7,7 @@ import os
 import signal
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -16,15 +15,6 @@ from testbed import clients, hosts, podman
 
 MOST_AT_ONCE = 100
 """Connections that one flood program has at a time, at most."""
-
-
-def until(what: str, holds: Callable[[], bool], seconds: float, pause: float = 0.2) -> None:
-    """Wait for something; a RuntimeError that names it where it does not come in time."""
-    end = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > end:
-            raise RuntimeError(f"{what}: not within {seconds:.0f} s")
-        time.sleep(pause)
 
 
 def end_programs(several: clients.Clients) -> None:

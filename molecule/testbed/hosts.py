@@ -25,6 +25,7 @@ from testbed.constants import (
     SUDO_USER,
 )  # fmt: skip
 from testbed.shell import TestbedError, cache_dir, locked, run, say
+from testbed.waiting import until
 
 HOST_NUMBERS = range(10, 100)
 BOOT_SECONDS = 90
@@ -202,14 +203,8 @@ def answers_wordpress(address: str) -> bool:
 
 
 def _wait_answering(name: str, address: str) -> None:
-    deadline = time.monotonic() + BOOT_SECONDS
-    for what, answering in (("sshd", answers_ssh), ("WordPress", answers_wordpress)):
-        while not answering(address):
-            if time.monotonic() > deadline:
-                raise TestbedError(
-                    f"{what} on {name} ({address}) does not answer after {BOOT_SECONDS} s"
-                )
-            time.sleep(0.2)
+    until(f"sshd on {name} ({address}) answers", lambda: answers_ssh(address), BOOT_SECONDS)
+    until(f"WordPress on {name} answers", lambda: answers_wordpress(address), BOOT_SECONDS)
 
 
 def inventory(name: str, address: str, folder: Path, private_key: Path) -> str:

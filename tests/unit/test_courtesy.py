@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -88,3 +89,46 @@ def test_a_helper_that_fails_or_hangs_is_given_up(
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
     assert capfd.readouterr() == ("", "")
+
+
+def claims(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    given: list[int] = []
+    monkeypatch.setattr(os, "getpriority", lambda *_who: 3)
+    monkeypatch.setattr(os, "setpriority", lambda _kind, _who, nice: given.append(nice))
+    return given
+
+
+def test_who_goes_ahead_steps_back_to_where_it_was(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given = claims(monkeypatch)
+    session = tmp_path / "autogroup"
+    session.write_text("/autogroup-4711 nice 5\n")
+    with pytest.raises(KeyError), courtesy.go_ahead(str(session)):
+        assert (given, session.read_text()) == ([-20], "-20")
+        raise KeyError
+    assert (given, session.read_text()) == ([-20, 3], "5")
+
+
+def test_a_kernel_without_sessions_of_its_own_is_asked_for_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given = claims(monkeypatch)
+    with courtesy.go_ahead(str(tmp_path / "autogroup")):
+        pass
+    assert given == [-20, 3]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_who_may_not_go_ahead_does_its_work(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(*_given: int) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "setpriority", refuse)
+    session = tmp_path / "autogroup"
+    session.write_text("/autogroup-4711 nice 0\n")
+    with courtesy.go_ahead(str(session)):
+        pass
+    assert session.read_text() == "/autogroup-4711 nice 0\n"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.wpward.wordpress.plugins.module_utils import journal_runs
+from ansible_collections.wpward.wordpress.plugins.module_utils import journal_runs, journal_timer
 from ansible_collections.wpward.wordpress.plugins.module_utils.journal import Outcome
 from ansible_collections.wpward.wordpress.plugins.module_utils.journal_base import Refused
 from ansible_collections.wpward.wordpress.plugins.module_utils.transaction_plan import preview
@@ -645,3 +645,29 @@ def test_names_that_are_not_text_are_restored(scene: Scene) -> None:
     assert Path(name).stat().st_uid == ODD_UID
     assert roll_back(scene).failures == []
     assert scene.tree() == before
+
+
+READ = "LoadState=loaded\nNeedDaemonReload=no\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "read"),
+    [
+        (0, f"{READ}\n{READ}", True),
+        (0, f"{READ}\nNeedDaemonReload=yes\nLoadState=loaded\n", False),
+        (0, f"{READ}\nLoadState=not-found\nNeedDaemonReload=no\n", False),
+        (0, READ, False),
+        (0, "", False),
+        (1, f"{READ}\n{READ}", False),
+    ],
+)
+def test_systemd_reads_all_its_units_again_only_where_it_has_not_read_these(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, code: int, said: str, read: bool
+) -> None:
+    monkeypatch.setattr(
+        journal_timer, "run_command", lambda _argv: {"rc": code, "stdout": said, "stderr": ""}
+    )
+    real = journal_timer.SystemdTimer._is_read
+    monkeypatch.setattr(scene.timer, "_is_read", lambda: real(scene.timer))
+    scene.apply()
+    assert ("daemon-reload" in scene.timer.calls) is not read

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import base64
 import dataclasses
+import inspect
 import json
 import os
 import shlex
@@ -51,10 +52,11 @@ def test_what_a_host_runs_is_written_for_its_oldest_python() -> None:
 
 
 def test_the_command_line_suits_any_login_shell() -> None:
-    words = shlex.split(triage_stream.command("m", "p"))
-    assert words[0] == "/bin/sh"
-    for text in words:
-        assert not set("'!\n") & set(text)
+    for ahead in (False, True):
+        words = shlex.split(triage_stream.command("m", "p", ahead))
+        assert words[0] == "/bin/sh"
+        for text in words:
+            assert not set("'!\n\\") & set(text)
 
 
 def test_first_aid_comes_with_what_it_needs_only_where_it_is_asked_for() -> None:
@@ -69,12 +71,13 @@ def start(
     program: str,
     seconds: float = 60,
     sources: dict[str, str] | None = None,
+    first: str = "",
     **request: Any,
 ) -> subprocess.Popen[bytes]:
     """The runner as a host starts it, with a library whose evidence is `program`."""
     library = "some.where"
     given = {
-        "first": "starved = False",
+        "first": f"starved = False\n{first}",
         "runner": Path(triage_remote.__file__).read_text(),
         "library": library,
         "sources": sources
@@ -99,6 +102,8 @@ def start(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=tmp_path,
+        # As sshd does: it changes its session's claim on processors.
+        start_new_session=True,
     )
     assert process.stdin
     process.stdin.write(b"%d\n" % len(packed) + packed)
@@ -150,16 +155,46 @@ def test_parts_and_evidence_come_back_and_stray_output_does_not(tmp_path: Path) 
 def test_who_hardly_gets_a_processor_goes_ahead_and_nobody_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, schedstat: str, starved: bool
 ) -> None:
-    asked: list[tuple[int, int, int]] = []
-    monkeypatch.setattr(os, "setpriority", lambda *given: asked.append(given))
+    asked: list[int] = []
+    monkeypatch.setattr(triage_remote, "prefer", asked.append)
     (tmp_path / "schedstat").write_text(schedstat)
     assert triage_remote.hurry(str(tmp_path / "schedstat")) is starved
-    assert asked == ([(os.PRIO_PROCESS, 0, -20)] if starved else [])
+    assert asked == ([-20] if starved else [])
     assert triage_remote.hurry(str(tmp_path / "missing")) is False
 
 
-def test_what_is_sent_ahead_of_the_rest_runs_by_itself() -> None:
-    packed = triage_stream.stream(REQUEST).partition(b"\n")[2]
+def test_a_claim_is_the_sessions_as_well_where_there_is_a_right_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, int, int]] = []
+    session = tmp_path / "autogroup"
+    monkeypatch.setattr(os, "setpriority", lambda *given: asked.append(given))
+    triage_remote.prefer(-20, str(session))
+    assert (asked, session.read_text()) == ([(os.PRIO_PROCESS, 0, -20)], "-20")
+
+    def refuse(*_given: int) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "setpriority", refuse)
+    triage_remote.prefer(0, str(session))
+    assert session.read_text() == "-20"
+
+
+def test_a_host_that_begins_to_starve_is_noticed_while_the_library_is_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    finder = triage_remote.Library({"a.b": "", "a.c": "", "a.d": ""}, False)
+    answers = [False, True]
+    monkeypatch.setattr(triage_remote, "hurry", lambda: answers.pop(0))
+    for name, starved in (("a.b", False), ("a.c", True), ("a.d", True)):
+        finder.exec_module(type(sys)(name))
+        assert finder.starved is starved
+
+
+@pytest.mark.parametrize("contain", [0, 60])
+def test_what_is_sent_ahead_of_the_rest_runs_by_itself(contain: int) -> None:
+    asked = dataclasses.replace(REQUEST, contain=contain)
+    packed = triage_stream.stream(asked).partition(b"\n")[2]
     first = json.loads(zlib.decompress(packed))["first"]
     done = subprocess.run([sys.executable, "-ISc", first], capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
@@ -176,7 +211,7 @@ def contain(journal, evidence, trusted, seconds):
 """
 
 
-def first_aid(tmp_path: Path, does: str) -> subprocess.Popen[bytes]:
+def first_aid(tmp_path: Path, does: str, first: str = "") -> subprocess.Popen[bytes]:
     sources = {
         "some.where.courtesy": "def step_back(): pass",
         "some.where.evidence": EVIDENCE.format("pass"),
@@ -184,7 +219,7 @@ def first_aid(tmp_path: Path, does: str) -> subprocess.Popen[bytes]:
         "some.where.journal": "def Journal(): return 'the journal'",
         "some.where.journal_base": "class Refused(Exception): pass\nsentence = str",
     }
-    return start(tmp_path, "", sources=sources, contain=60, trusted=["192.0.2.7"])
+    return start(tmp_path, "", sources=sources, first=first, contain=60, trusted=["192.0.2.7"])
 
 
 @pytest.mark.parametrize(
@@ -210,6 +245,16 @@ def test_first_aid_is_told_before_the_probe_begins(
     assert process.stdout.readline() == b"MARK part now\n"
     process.stdout.read()
     assert process.wait(10) == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may go ahead of others")
+def test_first_aid_is_ahead_of_everything_else_and_the_probe_is_not(tmp_path: Path) -> None:
+    ahead = f"{inspect.getsource(triage_remote.prefer)}\nprefer(-20)"
+    process = first_aid(tmp_path, "import os; raise OSError(f'nice {os.nice(0)}')", ahead)
+    assert process.stdout
+    _ready, contained, _part, evidence = (process.stdout.readline().split() for _ in range(4))
+    assert json.loads(base64.b64decode(contained[2])) == {"failure": "nice -20"}
+    assert json.loads(zlib.decompress(process.stdout.read(int(evidence[2]))))["nice"] == 19
 
 
 def test_a_connection_that_is_lost_does_not_end_first_aid_half_way(tmp_path: Path) -> None:
@@ -265,6 +310,23 @@ def test_a_probe_that_fails_says_so(tmp_path: Path) -> None:
     assert process.stderr
     assert process.wait(10) == 1
     assert b"The probe failed: OSError: no more files\n" in process.stderr.read()
+
+
+@pytest.mark.parametrize(("usable", "ahead"), [("_USABLE", 0), ("_USABLE_AND_AHEAD", -20)])
+def test_python_starts_ahead_of_everything_else_only_where_it_is_to(
+    usable: str, ahead: int
+) -> None:
+    told = "import os;print(os.getpriority(0,0))"
+    lines = triage_stream._PICK
+    done = subprocess.run(
+        ["/bin/sh", "-c", lines, "wpward", told, "mark", getattr(triage_stream, usable)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    mine = os.getpriority(os.PRIO_PROCESS, 0)
+    may = os.geteuid() == 0
+    assert (done.stdout, done.stderr) == (f"{ahead if ahead and may else mine}\n", "")
 
 
 def in_shell(path: str, *pythons: tuple[str, str]) -> subprocess.CompletedProcess[str]:
