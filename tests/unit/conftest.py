@@ -55,6 +55,7 @@ collect_ignore = (
         "test_recorder_plan.py",
         "test_report_directory.py",
         "test_report_role.py",
+        "test_rollout_batches.py",
         "test_runbook.py",
         "test_service_networks.py",
         "test_shared_bans.py",
