@@ -23,6 +23,8 @@ from typing import Any
 from ansible_runner.config.runner import RunnerConfig
 from ansible_runner.runner import Runner
 
+from wpward.live_keepalive import keepalive
+
 # The prompts of ansible-playbook --ask-pass and --ask-become-pass.
 SSH_PROMPT = r"^SSH password:\s*?$"
 BECOME_PROMPT = r"^BECOME password.*:\s*?$"
@@ -37,6 +39,7 @@ def environment(*, colours: bool, asks_password: bool) -> dict[str, str]:
     added = {
         # Every round trip costs a server under attack; Ansible leaves pipelining off by default.
         "ANSIBLE_PIPELINING": os.environ.get("ANSIBLE_PIPELINING", "true"),
+        **keepalive(os.environ),
     }
     if not colours:
         added["ANSIBLE_NOCOLOR"] = "1"

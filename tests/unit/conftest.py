@@ -32,6 +32,7 @@ collect_ignore = (
         "test_capacity_role.py",
         "test_cli.py",
         "test_signals.py",
+        "test_live_keepalive.py",
         "test_cli_events.py",
         "test_cli_interrupt.py",
         "test_cli_result.py",
