@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from wpward.live_arguments import COMMANDS, EXIT_CODES, add_options
-
 
 class _Parser(argparse.ArgumentParser):
     """One that exits as ansible-playbook does, where 2 means that a host failed."""
@@ -47,6 +45,8 @@ def _add_logs(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from wpward.live_arguments import COMMANDS, EXIT_CODES, add_options
+
     parser = _Parser(
         prog="wpward",
         description="Probe, harden and prove WordPress servers under xmlrpc.php attack.",
