@@ -241,7 +241,7 @@ def _run(
         run = extra_variable(options, "harden_run") or new_run()
         screen.say(f"run {run}")
     arguments = ansible_arguments(options, run, hosts)
-    state = RunState(options.command)
+    state = RunState(options.command, check=getattr(options, "check", False))
     state.expect(hosts)
     watch = Watch(options, passwords, screen, asked)
     kept = _Kept(reports / run, run, started) if run and not options.check else None

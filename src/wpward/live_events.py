@@ -74,6 +74,7 @@ class HostState:
     failure: str = ""
     unreachable: bool = False
     failed: bool = False
+    changed: bool = False
     touched: bool = False
     settled: bool = False
     busy: bool = False
@@ -102,9 +103,13 @@ def _advised(failure: str) -> str:
 
 @dataclass
 class RunState:
-    """All hosts of one ansible-playbook process, as its events tell of them."""
+    """All hosts of one ansible-playbook process, as its events tell of them.
+
+    ``check``: it runs in check mode, and changes nothing.
+    """
 
     command: str
+    check: bool = False
     hosts: dict[str, HostState] = field(default_factory=dict)
     report: str = ""
     changes: list[tuple[str, str]] = field(default_factory=list)
@@ -179,13 +184,14 @@ class RunState:
         self, host: HostState, data: Mapping[str, Any], result: Mapping[str, Any], now: float
     ) -> None:
         self._facts(host, result.get("ansible_facts") or {}, now)
+        host.changed = host.changed or bool(result.get("changed"))
         role, task = data.get("role"), data.get("task")
         action = str(data.get("task_action", "")).removeprefix("wpward.wordpress.")
         if action == "transaction":
             host.deadline = _text(result.get("deadline") or host.deadline)
             if task == CONFIRM:
                 host.settled = True
-            elif role == "rollback":
+            elif role == "rollback" and not self.check:
                 self._outcome(host, "undone" if result.get("changed") else "unchanged", now)
         elif action == "contain":
             # Only what gives first aid names its ways; what ends it does not.
@@ -265,6 +271,8 @@ class RunState:
 
     def _done(self, host: HostState) -> str:
         """What came of a host that every task went well for, and that no role named an outcome."""
+        if self.check:
+            return "would_change" if host.changed else "would_not_change"
         if self.command == "rollback":
             return "unchanged"
         if host.proof:

@@ -216,6 +216,8 @@ def test_a_dry_run_shows_what_would_change(host: hosts.Host, here: Path) -> None
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "+++ after: /etc/nginx/" in done.stdout
+    assert f"{host.name}: would change" in done.stdout
+    assert "first aid holds" not in done.stdout
     assert "\x1b" not in done.stdout
 
 

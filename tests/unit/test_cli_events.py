@@ -136,6 +136,22 @@ def test_text_of_a_host_cannot_steer_the_terminal() -> None:
 
 
 @pytest.mark.parametrize(
+    ("command", "action", "role"),
+    [("contain", "contain", "contain"), ("rollback", "transaction", "rollback")],
+)
+@pytest.mark.parametrize("changed", [True, False])
+def test_check_mode_calls_nothing_done(command: str, action: str, role: str, changed: bool) -> None:
+    state = RunState(command, check=True)
+    data = {"host": "web1", "role": role, "task": "x", "task_action": f"wpward.wordpress.{action}"}
+    state.feed({"event": "runner_on_start", "event_data": data}, 0.0)
+    done = {"event": "runner_on_ok", "event_data": data | {"res": {"changed": changed}}}
+    state.feed(done, 1.0)
+    state.feed({"event": "playbook_on_stats", "event_data": {"processed": {"web1": 1}}}, 2.0)
+    state.close()
+    assert state.hosts["web1"].outcome == ("would_change" if changed else "would_not_change")
+
+
+@pytest.mark.parametrize(
     ("said", "advised"),
     [
         ("Missing sudo password", "run again with -K"),
