@@ -75,6 +75,18 @@ def start(
     )
 
 
+def ended(host: hosts.Host, here: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(host, *words),
+        cwd=here,
+        env=environment(here),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
 def nothing_left_behind(here: Path) -> None:
     assert not list(here.glob("wpward-[!r]*")), "a private directory was left"
 
@@ -189,15 +201,7 @@ def test_resumed_on_a_terminal_it_draws_a_table(host: hosts.Host, here: Path) ->
 
 
 def test_json_is_all_there_is_on_standard_output(host: hosts.Host, here: Path) -> None:
-    done = subprocess.run(
-        command(host, "rollback", "--json"),
-        cwd=here,
-        env=environment(here),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    done = ended(host, here, "rollback", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["hosts"][host.name]["outcome"] == "undone"
     assert f"{host.name}: put back as it was" in done.stderr
@@ -205,15 +209,7 @@ def test_json_is_all_there_is_on_standard_output(host: hosts.Host, here: Path) -
 
 
 def test_a_dry_run_shows_what_would_change(host: hosts.Host, here: Path) -> None:
-    done = subprocess.run(
-        command(host, "contain", "--check", "--diff"),
-        cwd=here,
-        env=environment(here),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    done = ended(host, here, "contain", "--check", "--diff")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "+++ after: /etc/nginx/" in done.stdout
     assert f"{host.name}: would change" in done.stdout
