@@ -166,12 +166,13 @@ class Triage:
 
     def run(self) -> int:
         """Ask them all; return the exit code."""
+        began = time.monotonic()
         executor = ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="triage")
         pending = {executor.submit(one.run): host for host, one in self._sessions.items()}
         try:
             triage_stream.stream(self._request)
             self._leave_alone()
-            with self._answers.display() as display:
+            with self._answers.display(began) as display:
                 while pending:
                     done, _waiting = wait(pending, _REFRESH, FIRST_COMPLETED)
                     if done:

@@ -55,9 +55,9 @@ class Answers:
         self._out = Console(soft_wrap=True, highlight=False)
         self._err = Console(stderr=True, soft_wrap=True, highlight=False)
 
-    def display(self) -> Display:
-        """What shows who is still being waited for."""
-        return Display(self._err, self._options.verbose)
+    def display(self, began: float) -> Display:
+        """What shows who is still being waited for. ``began``: as Display takes it."""
+        return Display(self._err, self._options.verbose, began)
 
     def take(self, host: str, result: Result, running: Sequence[str]) -> None:
         """Judge, keep and show what came of a host. ``running``: those that are still asked."""

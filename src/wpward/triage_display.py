@@ -26,12 +26,12 @@ class Waiting(Protocol):
 
 class Display:
     """``console``: of standard error. ``every``: whether each change of stage gets a line, where no
-    terminal is."""
+    terminal is. ``began``: when the hosts were first asked (``time.monotonic()``)."""
 
-    def __init__(self, console: Console, every: bool) -> None:
+    def __init__(self, console: Console, every: bool, began: float) -> None:
         self._console = console
         self._every = every
-        self._began = time.monotonic()
+        self._began = began
         self._said: dict[str, tuple[str, float]] = {}
         self._live = region_of(console) if console.is_terminal else None
 
