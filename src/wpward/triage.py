@@ -50,9 +50,10 @@ def _parser() -> argparse.ArgumentParser:
         "says so; Ansible is not needed. Hosts are reached as ssh reaches them: ~/.ssh/config, "
         "agent, known_hosts, jump hosts.",
         epilog="Exit code: 0 all hosts answered and none is under attack or suffers from one; 1 "
-        "bad usage; 130 interrupted. Otherwise the sum of: 2 a host could not be probed, 4 a host "
-        "could not be reached, 8 a host is under attack or suffers from one that is over, 16 a "
-        "host's evidence is incomplete, 32 first aid was asked for and does not hold somewhere.",
+        "bad usage; 130 interrupted, by Ctrl-C, by SIGTERM or because the terminal went away. "
+        "Otherwise the sum of: 2 a host could not be probed, 4 a host could not be reached, 8 a "
+        "host is under attack or suffers from one that is over, 16 a host's evidence is "
+        "incomplete, 32 first aid was asked for and does not hold somewhere.",
     )
     parser.add_argument("hosts", nargs="+", metavar="HOST", help="[USER@]HOST or [USER@]HOST:PORT")
     parser.add_argument("-u", "--user", help="log in as this user")
@@ -183,7 +184,8 @@ class Triage:
             print("wpward: interrupted; ending what the hosts still do.", file=sys.stderr)
             for session in self._sessions.values():
                 session.end()
-            wait(pending, _ENDING)
+            # First aid that was given stays, and has to be told.
+            self._arrived(wait(pending, _ENDING).done, pending)
             self._answers.end()
             return INTERRUPTED
         finally:

@@ -162,6 +162,7 @@ def test_triage_that_is_killed_leaves_first_aid_and_nothing_else(
         process.terminate()
         assert process.wait(60) == 130, printed.read_text()
     assert "Traceback" not in printed.read_text()
+    assert "XML-RPC is closed by nginx until" in printed.read_text()
 
     def inside(*argv: str) -> str:
         output: str = podman.execute(host.container, list(argv))
