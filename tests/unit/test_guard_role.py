@@ -86,6 +86,14 @@ def test_bad_input_is_refused_in_one_sentence(
     assert "Traceback" not in said
 
 
+def test_evidence_that_lacks_something_is_not_evidence_without_a_fault(tmp_path: Path) -> None:
+    playbook = tmp_path / "preflight.yml"
+    playbook.write_text(yaml.safe_dump(PREFLIGHT))
+    code, said = run(playbook, "blog.example,", guard_evidence={"vhosts": []}, guard_run="r")
+    assert code != 0
+    assert "has no attribute 'sites'" in said
+
+
 def test_the_options_are_those_of_the_defaults() -> None:
     spec = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())
     options = spec["argument_specs"]["main"]["options"]
