@@ -67,7 +67,7 @@ options:
     description:
       - Seconds from the end of the work on the host until the fetch has to begin. By then the host
         removes the archive itself, should the controller have been stopped.
-    version_added: 0.3.0
+    version_added: 0.4.0
     type: int
     default: 900
   archive:
