@@ -51,7 +51,9 @@ POINTS = {
         Point("first aid being applied", "contain : Close XML-RPC on every virtual host", 2, 60),
         Point("evidence being kept", "preserve : Preserve the evidence", 2, 60),
         Point("probe", "probe : Read the host", 2, 60),
-        Point("sites at work recorded", "verify : Keep the record", 0, 75),
+        Point(
+            "sites at work recorded", "verify : Record how the sites work, seen on the host", 2, 75
+        ),
         Point("endpoints being closed", "endpoints : Close the endpoints", 2, 90),
         Point("services restarting", "capacity : Change it", 2, 180),
         Point("first aid being lifted", "contain : End first aid", 1, 300),
